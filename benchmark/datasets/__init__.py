@@ -1,0 +1,45 @@
+"""Data sets of images, each a function from :class:`DataRequest` to :class:`Splits`.
+
+To add one: a file with such a function, and a line in ``DATASETS``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmark.datasets.cifar10 import load_cifar10
+from benchmark.datasets.cifar100 import load_cifar100
+from benchmark.datasets.imagenet16_120 import load_imagenet16_120
+from benchmark.datasets.splits import DataRequest, Splits, check_splits
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["DATASETS", "DataRequest", "Splits", "load_splits"]
+
+
+def _load_digits(request: DataRequest) -> Splits:
+    """The embedded digits; scikit-learn is imported only when they are asked for."""
+    from benchmark.datasets.digits import load_digits  # noqa: PLC0415
+
+    return load_digits(request)
+
+
+DATASETS: dict[str, Callable[[DataRequest], Splits]] = {
+    "digits": _load_digits,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "imagenet16-120": load_imagenet16_120,
+}
+
+
+def load_splits(dataset: str, request: DataRequest) -> Splits:
+    """The images of ``dataset``, read, checked and split.
+
+    Raises:
+        UserError: no data set has this name, or its files are missing or not as published.
+    """
+    if dataset not in DATASETS:
+        raise UserError(f"--dataset must be one of {', '.join(DATASETS)}, got {dataset!r}")
+    return check_splits(DATASETS[dataset](request))

@@ -1,0 +1,172 @@
+"""What CIFAR-10 and CIFAR-100 share: their files, and how they become images and labels.
+
+Krizhevsky, "Learning multiple layers of features from tiny images", 2009. Both are published in
+two layouts that hold the same images in the same order:
+
+* python: a pickled dict per batch, ``data`` (B, 3072) uint8 and a list of labels;
+* binary: per image one label byte (CIFAR-10) or a coarse and a fine one (CIFAR-100), then 3072
+  bytes of pixels, red, green and blue planes of 32 x 32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from benchmark.datasets.batches import check_batch, read_pickled
+from benchmark.datasets.files import (
+    DataFile,
+    Layout,
+    Located,
+    describe_absence,
+    download,
+    locate,
+    read_files,
+    search_folders,
+)
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from benchmark.datasets.batches import Batch
+    from benchmark.datasets.splits import DataRequest
+
+OFFICIAL_ADDRESS = "https://www.cs.toronto.edu/~kriz"
+IMAGE_SHAPE = (3, 32, 32)
+_IMAGE_BYTES = 3 * 32 * 32
+CROP_PADDING = 4
+
+
+@dataclass(frozen=True)
+class BatchFile:
+    """One batch file: its name in the python layout, its size, its published checksums.
+
+    In the binary layout the name ends in ``.bin``.
+    """
+
+    name: str
+    num_images: int
+    python_md5: str | None = None
+    binary_md5: str | None = None
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """One of the two data sets, as published.
+
+    Args:
+        name: key in ``benchmark.datasets.DATASETS``.
+        num_classes: number of labels.
+        label_key: the labels' key in the python layout.
+        num_label_bytes: label bytes per image in the binary layout; the last one counts.
+        groups: batches that make up one list of images with all classes equally frequent.
+        python: folder, archive and the archive's MD5 of the python layout.
+        binary: the same of the binary layout.
+        address: of the folder on the web that holds the archives.
+    """
+
+    name: str
+    num_classes: int
+    label_key: str
+    num_label_bytes: int
+    groups: tuple[tuple[BatchFile, ...], ...]
+    python: tuple[str, str, str | None]
+    binary: tuple[str, str, str | None]
+    address: str = OFFICIAL_ADDRESS
+
+    @property
+    def layouts(self) -> tuple[Layout, Layout]:
+        """The python and the binary layout."""
+        batches = [batch for group in self.groups for batch in group]
+        python = {batch.name: batch.python_md5 for batch in batches}
+        binary = {f"{batch.name}.bin": batch.binary_md5 for batch in batches}
+        return (
+            Layout(self.python[0], python, *self.python[1:]),
+            Layout(self.binary[0], binary, *self.binary[1:]),
+        )
+
+
+def read_cifar(
+    cifar: Cifar, request: DataRequest
+) -> tuple[list[tuple[Tensor, Tensor]], list[Path], str]:
+    """Images (B, 3, 32, 32) uint8 and labels (B,) int64 of each group of batches.
+
+    Returns:
+        the groups; the folders in which a split file may lie; and the files read with their
+        MD5, for the record.
+
+    Raises:
+        UserError: the files are not there and cannot be downloaded, or are not as published.
+    """
+    folders = search_folders(request)
+    located = locate(cifar.layouts, folders) or _fetch(cifar, request, folders)
+    archive = located.layout.archive
+    remedy = f"delete it and download {cifar.address}/{archive} again"
+    files = read_files(located, remedy)
+    read = _read_python if located.layout == cifar.layouts[0] else _read_binary
+    groups: list[tuple[Tensor, Tensor]] = []
+    sums: list[str] = []
+    for group in cifar.groups:
+        parts: list[Batch] = []
+        for batch in group:
+            file = next(files)
+            parts.append(read(cifar, batch, file))
+            sums.append(f"{file.name} {file.md5}")
+        images = torch.from_numpy(np.concatenate([part[0] for part in parts]))
+        labels = torch.from_numpy(np.concatenate([part[1] for part in parts]))
+        _check_balance(cifar, labels, str(located.path), remedy)
+        groups.append((images.reshape(-1, *IMAGE_SHAPE), labels))
+    # A split file may lie beside the batches or beside the folder of batches.
+    beside = [*folders.values(), located.path.parent]
+    return groups, beside, f"{located.layout.folder}, MD5: {', '.join(sums)}"
+
+
+def _fetch(cifar: Cifar, request: DataRequest, folders: Mapping[str, Path]) -> Located:
+    """The archive of the python layout, downloaded, unless the user named a folder."""
+    layout = cifar.layouts[0]
+    folder, archive, md5 = cifar.python
+    url = f"{cifar.address}/{archive}"
+    absence = f"{cifar.name}: {describe_absence(cifar.layouts, folders)}"
+    if request.folder is not None:
+        raise UserError(f"{absence}; put one of them there, or leave --data out to download {url}")
+    if not request.download or md5 is None:
+        raise UserError(f"{absence}; put one of them there: {url} has {folder}/")
+    return Located(download(url, md5), layout, packed=True)
+
+
+def _read_python(cifar: Cifar, batch: BatchFile, file: DataFile) -> Batch:
+    """Pixels (B, 3072) and labels (B,) of a pickled batch."""
+    pixels, labels = read_pickled(file, cifar.label_key, _IMAGE_BYTES, range(cifar.num_classes))
+    if len(pixels) != batch.num_images:
+        raise file.error(f"wanted {batch.num_images} images, got {len(pixels)}")
+    return pixels, labels
+
+
+def _read_binary(cifar: Cifar, batch: BatchFile, file: DataFile) -> Batch:
+    """Pixels (B, 3072) and labels (B,) of a binary batch."""
+    num_labels = cifar.num_label_bytes
+    wanted = batch.num_images * (num_labels + _IMAGE_BYTES)
+    if len(file.content) != wanted:
+        raise file.error(
+            f"wanted {wanted} bytes ({batch.num_images} images), got {len(file.content)}"
+        )
+    rows = np.frombuffer(file.content, np.uint8).reshape(batch.num_images, -1)
+    pixels, labels = rows[:, num_labels:], rows[:, num_labels - 1]
+    return check_batch(file, pixels, labels, _IMAGE_BYTES, range(cifar.num_classes))
+
+
+def _check_balance(cifar: Cifar, labels: Tensor, where: str, remedy: str) -> None:
+    """All classes are equally frequent in the published files; damaged labels are not."""
+    counts = torch.bincount(labels, minlength=cifar.num_classes)
+    if int(counts.min()) != int(counts.max()):
+        raise UserError(
+            f"{where}: wanted {len(labels) // cifar.num_classes} images of each class, "
+            f"got {int(counts.min())} to {int(counts.max())}; {remedy}"
+        )

@@ -1,0 +1,192 @@
+"""What a data set gives to a run: the images it trains on and those it scores architectures on.
+
+Shape letters: B images, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from benchmark.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Everything a run needs of its images, on the CPU, as they are stored.
+
+    Args:
+        name: the data set, a key of ``benchmark.datasets.DATASETS``.
+        num_classes: labels are 0 .. num_classes - 1.
+        train_images: uint8 (B, C, H, W), the images weights are trained on.
+        train_labels: int64 (B,).
+        valid_images: uint8 (B, C, H, W), the images architectures are scored on.
+        valid_labels: int64 (B,).
+        mean: per channel, of pixel values divided by 255; subtracted before the network.
+        std: per channel, of pixel values divided by 255; divided by after ``mean``.
+        trained_on: the truth table's name of this training set. ``"cifar10-valid"`` is the
+            published half of CIFAR-10's training images, ``"cifar10"`` would be all of them.
+        crop_padding: pixels of zeros around an image before a random crop of its own size.
+        flip: whether training images are mirrored at random, left to right.
+        description: what a record says about the data: which split, which files, their MD5.
+    """
+
+    name: str
+    num_classes: int
+    train_images: Tensor
+    train_labels: Tensor
+    valid_images: Tensor
+    valid_labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    trained_on: str
+    crop_padding: int
+    flip: bool
+    description: dict[str, str]
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Where a run looks for its images, and how it splits them.
+
+    Args:
+        folder: from ``--data``; looked into first.
+        split_file: a list of indices in NAS-Bench-201's format; None looks for the published
+            one beside the images.
+        seed: of the split that is drawn where there is no split file.
+        download: whether files found nowhere may be downloaded. They are not when ``folder``
+            is given: a folder without the files is a mistake to report.
+    """
+
+    folder: Path | None = None
+    split_file: Path | None = None
+    seed: int = 0
+    download: bool = True
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How NAS-Bench-201 cuts one list of images in two (Dong & Yang, ICLR 2020, section 2.2).
+
+    Args:
+        file: name under which the benchmark's authors published the indices.
+        sha256: of that file.
+        keys: names of the two parts in the file.
+        sizes: number of images in each part.
+    """
+
+    file: str
+    sha256: str
+    keys: tuple[str, str]
+    sizes: tuple[int, int]
+
+
+def choose_split(
+    plan: SplitPlan, request: DataRequest, folders: Sequence[Path]
+) -> tuple[Tensor, Tensor, str]:
+    """Indices of the two parts, int64 and ascending, and what a record says about them.
+
+    The file of ``request`` is used when it names one, else the published file when it lies in
+    one of ``folders``, else a split of the same sizes is drawn with the seed of ``request``.
+
+    Raises:
+        UserError: the split file is missing, malformed, or does not cut the images as planned.
+    """
+    path = request.split_file
+    if path is None:
+        path = next((f / plan.file for f in folders if (f / plan.file).is_file()), None)
+    if path is None:
+        first, second = _draw_split(plan.sizes, request.seed)
+        text = f"drawn with seed {request.seed} ({plan.file} not found)"
+    else:
+        first, second, digest = _read_split(path.expanduser(), plan)
+        source = "published" if digest == plan.sha256 else "not the published"
+        text = f"{path.name} ({source} file, sha256 {digest})"
+    keys, sizes = " + ".join(plan.keys), " + ".join(map(str, plan.sizes))
+    return torch.tensor(first), torch.tensor(second), f"{keys} ({sizes} images): {text}"
+
+
+def _draw_split(sizes: tuple[int, int], seed: int) -> tuple[list[int], list[int]]:
+    """A random split of ``sum(sizes)`` images."""
+    # Of all generators at hand only random.random() promises the same numbers in every version.
+    generator = random.Random(seed)  # noqa: S311
+    order = sorted(range(sum(sizes)), key=lambda _: generator.random())
+    return sorted(order[: sizes[0]]), sorted(order[sizes[0] :])
+
+
+def _read_split(path: Path, plan: SplitPlan) -> tuple[list[int], list[int], str]:
+    """The two index lists of a split file, ascending, and the file's SHA-256."""
+    wanted = (
+        f'wanted {plan.file}\'s format, {{"{plan.keys[0]}": ["int", ["0", ...]], '
+        f'"{plan.keys[1]}": ...}}; get that file from '
+        "https://github.com/D-X-Y/AutoDL-Projects (configs/nas-benchmark) or leave it out"
+    )
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read split file {path}: {error.strerror}; {wanted}") from None
+    try:
+        lists = json.loads(content)
+        kinds = [lists[key][0] for key in plan.keys]
+        parts = [[int(index) for index in lists[key][1]] for key in plan.keys]
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        raise UserError(f"split file {path} is malformed: {wanted}") from None
+    if kinds != ["int", "int"]:
+        raise UserError(f"split file {path} lists {kinds[0]!r} and {kinds[1]!r}: {wanted}")
+    sizes = tuple(map(len, parts))
+    if sizes != plan.sizes:
+        raise UserError(f"split file {path} lists {sizes}, not {plan.sizes} images: {wanted}")
+    # The parts have as many indices as there are images, so this is also "none out of range,
+    # none twice, none in both".
+    if sorted(parts[0] + parts[1]) != list(range(sum(plan.sizes))):
+        raise UserError(
+            f"split file {path} does not name each of the {sum(plan.sizes)} images once: {wanted}"
+        )
+    return sorted(parts[0]), sorted(parts[1]), hashlib.sha256(content).hexdigest()
+
+
+def check_splits(splits: Splits) -> Splits:
+    """``splits``, after checking that it keeps the promises of its class.
+
+    Raises:
+        ValueError: a tensor's shape, dtype or values are not as documented. A data set's own
+            reader has said what is wrong with a user's file before; this is a mistake in code.
+    """
+    channels = splits.train_images.shape[1:2]
+    for part in ("train", "valid"):
+        images: Tensor = getattr(splits, f"{part}_images")
+        labels: Tensor = getattr(splits, f"{part}_labels")
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[0] == 0:
+            raise ValueError(
+                f"{splits.name}: {part}_images must be uint8 (B, C, H, W), "
+                f"got {images.dtype} {tuple(images.shape)}"
+            )
+        if images.shape[1:] != splits.train_images.shape[1:]:
+            raise ValueError(f"{splits.name}: images of training and validation differ in shape")
+        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+            raise ValueError(
+                f"{splits.name}: {part}_labels must be int64 ({images.shape[0]},), "
+                f"got {labels.dtype} {tuple(labels.shape)}"
+            )
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= splits.num_classes:
+            raise ValueError(
+                f"{splits.name}: {part}_labels must be 0..{splits.num_classes - 1}, "
+                f"got {low}..{high}"
+            )
+    if (len(splits.mean),) != channels or (len(splits.std),) != channels or min(splits.std) <= 0:
+        raise ValueError(f"{splits.name}: mean and std must have one value per channel, std > 0")
+    if splits.crop_padding < 0:
+        raise ValueError(f"{splits.name}: crop_padding must be >= 0, got {splits.crop_padding}")
+    return splits

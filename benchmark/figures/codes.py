@@ -1,0 +1,79 @@
+"""Paper figure 6: histogram of the codes, one histogram per copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError
+from benchmark.figures._style import COLOURS, FigureUnavailableError, panels, series_labels
+from benchmark.groups import groups
+from benchmark.load import load_codes
+
+NUM_BINS = 40
+# More histograms than this in one place hide each other.
+MAX_OVERLAID = 4
+
+
+def figure(records: pd.DataFrame) -> Figure:
+    """Histogram of each copy's coefficient over architectures, a panel per group of runs.
+
+    The first seed of each group with K > 1 is shown; fixed codes are 1/K and are left out. The
+    vertical line is 1/K: a simplex-net that learned nothing stays there.
+
+    Args:
+        records: the result of ``benchmark.load.load_records``.
+
+    Raises:
+        FigureUnavailableError: no run with K > 1 has its ``codes.npy``.
+        UserError: a ``codes.npy`` is damaged.
+    """
+    every = [one for one in groups(records) if one.K > 1 and one.sharing != "fixed"]
+    labels = series_labels(records, every, with_k=True)
+    shown = []
+    for group, label in zip(every, labels, strict=True):
+        run = group.runs.sort_values("config.seed").iloc[0]
+        if (Path(run["path"]) / "codes.npy").is_file():
+            shown.append((group, label, int(run["config.seed"]), load_codes(Path(run["path"]))))
+    if not shown:
+        raise FigureUnavailableError("no run with K > 1 and codes that vary has a codes.npy")
+    drawing, axes = panels(len(shown))
+    for panel, (group, label, seed, codes) in zip(axes, shown, strict=True):
+        if codes.shape[1] != group.K:
+            raise UserError(
+                f"the codes of {group.runs['path'].iloc[0]} should have K = {group.K} columns, "
+                f"got {codes.shape[1]}; run again to rewrite them"
+            )
+        _draw(panel, codes)
+        panel.axvline(1 / group.K, color="black", linewidth=1, linestyle=":", label="1/K")
+        panel.set_xlabel("coefficient λ")
+        panel.set_title(
+            f"{group.setting.dataset}: {label}\n{len(codes):,} archs, seed {seed}", fontsize=10
+        )
+        panel.legend(fontsize=8, frameon=False, loc="upper right")
+    return drawing
+
+
+def _draw(panel: Axes, codes: NDArray[np.float32]) -> None:
+    """Histograms of the columns of codes (A, K): overlaid as in the paper, or one above another."""
+    num_copies = codes.shape[1]
+    edges = np.linspace(0.0, float(np.ceil(codes.max() * 10) / 10), NUM_BINS + 1)
+    counts = [np.histogram(codes[:, copy], bins=edges)[0] for copy in range(num_copies)]
+    if num_copies <= MAX_OVERLAID:
+        for copy, heights in enumerate(counts):
+            colour = COLOURS[copy]
+            panel.stairs(heights, edges, fill=True, alpha=0.25, color=colour)
+            panel.stairs(heights, edges, color=colour, label=f"copy {copy + 1}")
+        panel.set_ylabel("archs per bin")
+        return
+    tallest = max(int(heights.max()) for heights in counts)
+    for copy, heights in enumerate(counts):
+        colour, foot = COLOURS[copy % len(COLOURS)], copy + 1.0
+        panel.stairs(foot + 0.9 * heights / tallest, edges, baseline=foot, fill=True, color=colour)
+    panel.set_yticks(np.arange(1, num_copies + 1))
+    panel.set_ylabel(f"copy (a full step is {tallest / 0.9:.0f} archs per bin)")

@@ -1,0 +1,68 @@
+"""Many independent pieces of work on one machine: one process a core, one thread each.
+
+Threads of one process gain little on tensors this small, and fight when anything else runs.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from typing import Any, TypeVar
+
+import torch
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+
+def num_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def one_thread() -> None:
+    """Make torch use one thread in this process."""
+    torch.set_num_threads(1)
+
+
+def run_all(
+    function: Callable[[Work], Result],
+    work: Sequence[Work],
+    jobs: int,
+    idle: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[int, Result]]:
+    """Yield ``(position, function(work[position]))`` as each is done.
+
+    Args:
+        function: a picklable function; runs in processes of one thread.
+        work: its arguments.
+        jobs: processes; 1 runs all in this one, in order.
+        idle: called about five times a second while waiting.
+
+    Raises:
+        whatever ``function`` raises; work not yet begun is then dropped.
+    """
+    if jobs == 1 or len(work) == 1:
+        one_thread()
+        for position, item in enumerate(work):
+            yield position, function(item)
+        return
+    # fork would copy the state of torch's threads, which it does not survive.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(min(jobs, len(work)), context, initializer=one_thread)
+    try:
+        pending = {executor.submit(function, item): at for at, item in enumerate(work)}
+        while pending:
+            done, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield pending.pop(future), future.result()
+            idle()
+        executor.shutdown()
+    except BaseException:
+        processes: dict[int, Any] = dict(executor._processes or {})
+        executor.shutdown(wait=False, cancel_futures=True)
+        for process in processes.values():
+            process.terminate()
+        raise

@@ -1,0 +1,181 @@
+"""Read finished runs back as one table: a row per run, a column per recorded value.
+
+Column names are the record's keys joined by dots: ``config.K``, ``truth.column``,
+``metrics.kendall_tau_b``, ``metrics.high_low_tau_by_size.100``, ``controls.params.spearman``,
+``ceiling.kendall_tau_b``, ``seconds.training``, ``num_weight_steps``. ``path`` is the run's folder
+(text), ``space`` the search space its place names. Undefined values are missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.errors import UserError
+
+SCHEMA = 1
+_REQUIRED: Mapping[str, type | tuple[type, ...]] = {
+    "config.dataset": str,
+    "config.sharing": str,
+    "config.K": int,
+    "config.seed": int,
+    "truth.column": str,
+    "num_archs": int,
+    "num_weight_steps": int,
+    "metrics.kendall_tau_b": (int, float, type(None)),
+    "metrics.spearman": (int, float, type(None)),
+    "metrics.pearson": (int, float, type(None)),
+}
+_PREDICTIONS = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4")])
+
+
+def load_records(results: Path) -> pd.DataFrame:
+    """Read every finished run under ``results/records``, in the order of their paths.
+
+    A folder without ``record.json`` is a run that has not finished, and is left out.
+
+    Args:
+        results: the results folder, the one given to ``python -m benchmark.run --results``.
+
+    Returns:
+        A row per run; see the module's text for the columns. Lists are kept as JSON text.
+
+    Raises:
+        UserError: no finished run, a malformed record, or two records of the same run.
+    """
+    folder = results / "records"
+    paths = sorted(folder.glob("*/*/*/*/record.json"))
+    if not paths:
+        raise UserError(
+            f"no finished run found under {folder}: "
+            f"start one with python -m benchmark.run --results {results}, or name another folder"
+        )
+    table = pd.DataFrame([_row(path) for path in paths])
+    configs = table[[name for name in table.columns if name.startswith("config.")]]
+    copies = np.flatnonzero(configs.astype(str).duplicated(keep=False))
+    if copies.size:
+        same = configs.astype(str).eq(configs.astype(str).iloc[copies[0]]).all(axis=1)
+        first, second = table.loc[same, "path"].iloc[:2]
+        raise UserError(
+            f"two records have the same config and seed and would be counted twice: {first} and "
+            f"{second}; move one of them out of {folder}"
+        )
+    return table
+
+
+def load_predictions(run: Path) -> NDArray[np.void]:
+    """Read a run's scores, a structured array (A,): ``index``, ``accuracy`` in percent, ``loss``.
+
+    Raises:
+        UserError: the file is absent, cut short or of another layout.
+    """
+    path = run / "predictions.npy"
+    scores: NDArray[np.void] = _load_array(path)
+    if scores.ndim != 1 or scores.dtype != _PREDICTIONS:
+        raise UserError(
+            f"{path} should hold index, accuracy, loss in one row per arch, got "
+            f"{scores.dtype} of shape {scores.shape}; run again to rewrite it"
+        )
+    return scores
+
+
+def load_codes(run: Path) -> NDArray[np.float32]:
+    """Read the codes of a run's first archs, float32 (A, K).
+
+    Raises:
+        UserError: the file is absent, cut short or of another layout.
+    """
+    path = run / "codes.npy"
+    codes: NDArray[Any] = _load_array(path)
+    if codes.ndim != 2 or codes.dtype.kind != "f" or not bool(np.isfinite(codes).all()):
+        raise UserError(
+            f"{path} should hold finite codes of shape (archs, K), got {codes.dtype} "
+            f"of shape {codes.shape}; run again to rewrite it"
+        )
+    return codes
+
+
+def load_log(run: Path) -> pd.DataFrame:
+    """Read a run's training log: one row per epoch, at least the column ``epoch``.
+
+    Raises:
+        UserError: the file is absent, or a line is not a JSON object with an epoch.
+    """
+    path = run / "log.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the log {path}: {error}") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        row = _parse(line, f"{path} line {number}")
+        if not isinstance(row.get("epoch"), int):
+            raise UserError(f"{path} line {number} should have a whole number as epoch")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=None if rows else pd.Index(["epoch"]))
+
+
+def _load_array(path: Path) -> NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"cannot read the array {path}: {error}") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} should be a single .npy array, got an archive")
+    return array
+
+
+def _row(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the record {path}: {error}") from None
+    record = _parse(text, str(path))
+    if record.get("schema") != SCHEMA:
+        raise UserError(
+            f"{path} should have schema {SCHEMA}, got {record.get('schema')!r}; "
+            "it was written by another version: read it with that one, or run again"
+        )
+    row = dict(_flatten(record))
+    for name, kinds in _REQUIRED.items():
+        # bool is an int to Python, and never one here.
+        if name not in row or not isinstance(row[name], kinds) or isinstance(row[name], bool):
+            raise UserError(
+                f"{path} should have {name} as {_names(kinds)}, "
+                f"got {row.get(name, 'nothing')!r}; run again to rewrite it"
+            )
+    return {"path": str(path.parent), "space": path.parts[-4], **row}
+
+
+def _parse(text: str, place: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except ValueError as error:
+        raise UserError(f"{place} is not valid JSON ({error}); run again to rewrite it") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{place} should be a JSON object, got {type(value).__name__}")
+    return value
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number")
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, item in value.items():
+        if isinstance(item, dict):
+            yield from _flatten(item, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", json.dumps(item) if isinstance(item, list) else item
+
+
+def _names(kinds: type | tuple[type, ...]) -> str:
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    words = {str: "text", int: "a whole number", float: "a number", type(None): "null"}
+    return " or ".join(dict.fromkeys(words[kind] for kind in kinds))

@@ -1,0 +1,257 @@
+"""Train K-shot supernets, rank architectures, compare with the truth: ``python -m benchmark.run``.
+
+One run per K and seed, several at a time; a finished run is not run again and an interrupted one
+goes on. Ends by printing its table and where everything is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import multiprocessing
+import queue
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from benchmark.config import HELP, RunConfig, flag
+from benchmark.environment import choose_device
+from benchmark.errors import UserError, exit_with
+from benchmark.execute import run_one
+from benchmark.jobs import num_cores, run_all
+from benchmark.load import load_records
+from benchmark.presets import PRESETS, preset
+from benchmark.progress import Bars
+from benchmark.report import build_report, show_main_table
+from benchmark.setup import Places, load_images, load_target
+
+# Settings whose option is read apart: several values, or a meaning of its own.
+_APART = {"K", "seed", "preset", "dataset", "sharing"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one command line asks for.
+
+    Args:
+        configs: one per run.
+        places: where to read and write.
+        device: where to compute.
+        jobs: runs at a time.
+        checkpoint_seconds: least time between two checkpoints.
+    """
+
+    configs: list[RunConfig]
+    places: Places
+    device: torch.device
+    jobs: int
+    checkpoint_seconds: float
+
+
+def parse(argv: Sequence[str] | None = None) -> Request:
+    """Read the command line: a preset, overridden by whatever option is given.
+
+    Raises:
+        UserError: values that cannot work, one clear line.
+    """
+    given = _parser().parse_args(argv)
+    settings = preset(given.preset, given.dataset)
+    num_seeds = settings.pop("num_seeds") if given.seeds is None else given.seeds
+    settings.pop("num_seeds", None)
+    for field in dataclasses.fields(RunConfig):
+        value = getattr(given, field.name, None)
+        if field.name not in _APART and value is not None:
+            settings[field.name] = value
+    # A shorter training than the preset's must not be all warm-up.
+    if given.epochs is not None and given.warmup_epochs is None:
+        settings["warmup_epochs"] = min(settings["warmup_epochs"], given.epochs // 2)
+    if num_seeds < 1 or given.jobs is not None and given.jobs < 1:
+        option, value = ("--seeds", num_seeds) if num_seeds < 1 else ("--jobs", given.jobs)
+        raise UserError(f"{option} must be at least 1, got {value}")
+    configs = [
+        _config(given, K, sharing, seed, settings)
+        for sharing in dict.fromkeys(given.sharing)
+        for K in dict.fromkeys(given.K)
+        for seed in range(given.first_seed, given.first_seed + num_seeds)
+    ]
+    configs = list(dict.fromkeys(configs))
+    device = choose_device(given.device)
+    # A GPU is shared by several runs only if asked for; it is one machine to all of them.
+    jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
+    places = Places(given.results, given.data, given.truth, given.split)
+    return Request(configs, places, device, jobs, given.checkpoint_seconds)
+
+
+def _config(
+    given: argparse.Namespace, K: int, sharing: str, seed: int, settings: dict[str, Any]
+) -> RunConfig:
+    if K < 1:
+        raise UserError(f"--K must be at least 1, got {K}")
+    # One copy shared by all is one-shot whatever maps architectures to codes.
+    sharing = "one-shot" if K == 1 else sharing
+    if sharing == "one-shot" and K != 1:
+        raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
+    return RunConfig(
+        dataset=given.dataset, K=K, seed=seed, sharing=sharing, preset=given.preset, **settings
+    )
+
+
+def run(request: Request) -> list[dict[str, Any]]:
+    """Run everything asked for; returns the records in the order of the configs.
+
+    Raises:
+        UserError: bad input, found before training where it can be.
+    """
+    _check_writable(request.places.results)
+    for config in {dataclasses.replace(c, seed=0, K=1, sharing="one-shot") for c in request.configs}:
+        # Both are quick next to training: what is wrong with them is said first, and a download
+        # happens once, not in every process.
+        load_target(config, request.places)
+        load_images(config, request.places)
+    records: dict[int, dict[str, Any]] = {}
+    jobs = min(request.jobs, len(request.configs))
+    with Bars() as bars, _channel(jobs) as events:
+        listen = _Listener(bars, request.configs, events)
+        work = list(enumerate(request.configs))
+        task = partial(_run_in_process, request, events if jobs > 1 else listen.show)
+        for position, record in run_all(task, work, jobs, listen.drain):
+            listen.drain()
+            records[position] = record
+    return [records[position] for position in range(len(records))]
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Run the program: runs, then tables and figures; returns the records."""
+    request = parse(argv)
+    records = run(request)
+    results = request.places.results
+    console = Console()
+    written = build_report(results, notice=lambda line: console.print(line, style="dim"))
+    show_main_table(console, load_records(results))
+    for folder in dict.fromkeys(path.parent for path in written):
+        console.print(f"{folder.name}: {folder}/", style="bold")
+    console.print(f"records: {results / 'records'}/", style="bold")
+    return records
+
+
+Event = tuple[int, str, int, int]
+
+
+def _run_in_process(
+    request: Request, events: Any, numbered: tuple[int, RunConfig]
+) -> dict[str, Any]:
+    number, config = numbered
+    tell: Callable[[Event], None] = events if callable(events) else events.put
+
+    def progress(stage: str, done: int, total: int) -> None:
+        tell((number, stage, done, total))
+
+    return run_one(config, request.places, request.device, progress, request.checkpoint_seconds)
+
+
+class _channel:
+    """A queue between processes while there is more than one, else nothing."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+
+    def __enter__(self) -> Any:
+        self.manager = multiprocessing.get_context("spawn").Manager() if self.jobs > 1 else None
+        return self.manager.Queue() if self.manager else None
+
+    def __exit__(self, *exception: object) -> None:
+        if self.manager:
+            self.manager.shutdown()
+
+
+class _Listener:
+    """Turns the events of runs into bars, one per run and stage."""
+
+    def __init__(self, bars: Bars, configs: list[RunConfig], events: Any) -> None:
+        self.bars, self.configs, self.events = bars, configs, events
+        self.shows: dict[tuple[int, str], Callable[[int], None]] = {}
+
+    def show(self, event: Event) -> None:
+        number, stage, done, total = event
+        key = number, stage
+        if key not in self.shows:
+            config = self.configs[number]
+            title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed} {stage}"
+            self.shows[key] = self.bars.add(title, total)
+        self.shows[key](done)
+
+    def drain(self) -> None:
+        while self.events is not None:
+            try:
+                self.show(self.events.get_nowait())
+            except queue.Empty:
+                return
+
+
+def _check_writable(results: Path) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write results to {results}: {error.strerror}; choose another with --results"
+        ) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.run",
+        description="Train K-shot supernets on NAS-Bench-201, score architectures with them, and "
+        "compare the ranking with stand-alone accuracies. With no option at all: K = 1 and K = 8 "
+        "on the embedded data set.",
+        epilog="Presets: "
+        + "; ".join(f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items()),
+    )
+    main_group = parser.add_argument_group("what to run")
+    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
+    main_group.add_argument(
+        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=HELP["K"] + " (1 8)"
+    )
+    main_group.add_argument("--seeds", type=int, metavar="N", help="runs of each K (the preset's)")
+    main_group.add_argument(
+        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
+    )
+    main_group.add_argument("--preset", default="quick", help=HELP["preset"] + " (quick)")
+    main_group.add_argument(
+        "--sharing", nargs="+", default=["simplex"], help=HELP["sharing"] + " (simplex)"
+    )
+    places = parser.add_argument_group("places")
+    places.add_argument("--data", type=Path, metavar="DIR", help="folder of the images")
+    places.add_argument("--split", type=Path, metavar="FILE", help="published split of the images")
+    places.add_argument("--truth", type=Path, metavar="FILE", help="truth table")
+    places.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
+    )
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=int, metavar="N", help="runs at a time (cores; 1 on a GPU)")
+    machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
+    machine.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, metavar="S", help="between two (30)"
+    )
+    settings = parser.add_argument_group("settings (default: the preset's)")
+    for field in dataclasses.fields(RunConfig):
+        if field.name in _APART:
+            continue
+        options: dict[str, Any] = {"help": HELP[field.name], "default": None}
+        if isinstance(field.default, bool):
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options |= {"type": type(field.default), "metavar": type(field.default).__name__}
+        settings.add_argument(flag(field.name), dest=field.name, **options)
+    return parser
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,175 @@
+"""From a config to the objects of the method: images, space, bank, strategy, trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from benchmark.config import RunConfig
+from benchmark.datasets import DataRequest, Splits, load_splits
+from benchmark.errors import UserError
+from benchmark.ground_truth import TruthColumn, TruthTable, default_column, find_truth
+from kshot_core.bank import KShot
+from kshot_core.data import ImageSet
+from kshot_core.sampling import SAMPLERS
+from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.space import Arch
+from kshot_core.spaces import NASBench201
+from kshot_core.spaces.nasbench201 import to_string
+from kshot_core.streams import derive_seed
+from kshot_core.training import Trainer
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes; decides no prediction, so it is no part of the config."""
+
+    results: Path = Path("results")
+    data: Path | None = None
+    truth: Path | None = None
+    split: Path | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a run is compared with.
+
+    Args:
+        table: the truth table.
+        column: the column named or defaulted.
+        archs: the architectures to score, in the benchmark's order.
+    """
+
+    table: TruthTable
+    column: TruthColumn
+    archs: list[Arch]
+
+    def values(
+        self, archs: list[Arch], column: TruthColumn | None = None
+    ) -> npt.NDArray[np.float64]:
+        """The truth of architectures (A,), percent, from the column or from another one."""
+        series = self.table.column(column or self.column)
+        return series.loc[[to_string(arch) for arch in archs]].to_numpy()
+
+
+def build_space(config: RunConfig, splits: Splits) -> NASBench201:
+    """The search space with the config's macro structure, for these images."""
+    return NASBench201(
+        channels=config.channels,
+        cells=config.cells,
+        num_classes=splits.num_classes,
+        image_size=splits.train_images.shape[2],
+        image_channels=splits.train_images.shape[1],
+        batch_norm=config.batch_norm,
+        affine=config.affine,
+    )
+
+
+def load_images(config: RunConfig, places: Places) -> Splits:
+    """The data set's images, the training images cut to ``train_images``.
+
+    Raises:
+        UserError: files missing or damaged; more images asked for than there are.
+    """
+    request = DataRequest(folder=places.data, split_file=places.split, seed=config.split_seed)
+    splits = load_splits(config.dataset, request)
+    num = config.train_images
+    if num > len(splits.train_labels):
+        raise UserError(
+            f"--train-images asks for {num} images, {config.dataset} has {len(splits.train_labels)}"
+        )
+    if num:
+        splits = dataclasses.replace(
+            splits, train_images=splits.train_images[:num], train_labels=splits.train_labels[:num]
+        )
+    if config.batch_size > len(splits.train_labels):
+        raise UserError(
+            f"--batch-size {config.batch_size} is more than the {len(splits.train_labels)} "
+            "training images"
+        )
+    return splits
+
+
+def load_target(config: RunConfig, places: Places) -> Target:
+    """The truth table, its column, and the architectures to score.
+
+    ``archs`` of them are drawn without replacement, the same for every seed and K, so that runs
+    are compared on the same architectures.
+
+    Raises:
+        UserError: no table, a malformed one, an unknown column, or fewer rows than asked for.
+    """
+    table = TruthTable.load(find_truth(config.dataset, places.truth))
+    if config.truth_column == "default":
+        column = default_column(config.dataset, table)
+    else:
+        column = TruthColumn.parse(config.truth_column)
+    values = table.column(column).dropna()
+    space = NASBench201()
+    archs = sorted((space.from_string(text) for text in values.index), key=space.index)
+    if config.archs > len(archs):
+        raise UserError(
+            f"--archs asks for {config.archs} architectures, {column} in {table.path} has "
+            f"{len(archs)}; 0 takes them all"
+        )
+    if config.archs:
+        archs = random.Random(0).sample(archs, config.archs)
+        archs.sort(key=space.index)
+    return Target(table, column, archs)
+
+
+def image_sets(splits: Splits, device: torch.device) -> tuple[ImageSet, ImageSet]:
+    """Training and validation images on the device."""
+    training = ImageSet(
+        splits.train_images,
+        splits.train_labels,
+        splits.mean,
+        splits.std,
+        splits.crop_padding,
+        splits.flip,
+        device,
+    )
+    validation = ImageSet(
+        splits.valid_images, splits.valid_labels, splits.mean, splits.std, device=device
+    )
+    return training, validation
+
+
+def build_trainer(
+    config: RunConfig, space: NASBench201, images: ImageSet, device: torch.device
+) -> Trainer:
+    """Bank, strategy and trainer, initialised from the config's seed.
+
+    Raises:
+        UserError: settings that do not go together, such as few-shot sharing with too many copies.
+    """
+    options = SharingOptions(
+        encoding=config.encoding,
+        hidden=config.hidden,
+        edge=config.few_shot_edge,
+        seed=derive_seed(config.seed, "sharing"),
+    )
+    try:
+        sharing: nn.Module = SHARING[config.sharing](space, config.K, options)
+        sampler = SAMPLERS[config.sampler](space)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(config.seed, "weights"))
+            supernet = space.supernet()
+        shared = KShot(
+            supernet,
+            config.K,
+            seed=derive_seed(config.seed, "copies"),
+            group=space.parameter_group,
+        )
+        shared.to(device)
+        sharing.to(device)
+        return Trainer(shared, sharing, sampler, images, config.recipe(), config.seed)
+    except ValueError as error:
+        raise UserError(f"these settings do not go together: {error}") from None

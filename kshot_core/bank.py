@@ -1,0 +1,214 @@
+"""K-shot weights: K copies of a network's parameters, merged by a code before one plain forward.
+
+This is the only file that knows what K means. The bank is the dictionary Θ of the paper (eq. 4-5):
+a path's weights are the convex combination Θλ, where the code λ lies on the simplex.
+
+The network is any ``nn.Module``. While it runs, its parameter tables are stood in for by ones that
+merge a weight when the forward pass first reads it, so only what the path uses is ever merged,
+without the network saying what that is. (``torch.func.functional_call`` wants every weight named
+beforehand, and swaps each of them in and out at every call.)
+
+Shapes: K copies, P parameters of a group, B images.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kshot_core.space import Arch
+
+
+def each_alone(name: str) -> str:
+    """Default grouping: every parameter merges by itself."""
+    return name
+
+
+class KShot(nn.Module):
+    """K copies of a supernet's parameters behind the call ``shared(images, arch, code)``.
+
+    ``parameters()`` are the bank: one tensor (K, P) per group. A training step leaves gradients on
+    the groups its path used and ``None`` on the others.
+
+    Args:
+        supernet: called as ``supernet(images, arch)``; copied, and left as it is. Its buffers
+            (running statistics, say) are shared by all copies. Copy 0 has its parameters; the
+            others are drawn anew by each submodule's ``reset_parameters()``. A parameter of a
+            module without that method starts equal in all copies; for full control use
+            ``from_supernets``.
+        K: number of copies, at least 1.
+        seed: of the other copies' initial weights. No global random state is read or changed.
+        group: maps a parameter's name to a group. Parameters of one group lie side by side and
+            are merged in one product as soon as one of them is read, so a group should hold what
+            paths use together (``NASBench201.parameter_group``). Grouping never changes a result.
+    """
+
+    def __init__(
+        self,
+        supernet: nn.Module,
+        K: int,
+        *,
+        seed: int = 0,
+        group: Callable[[str], str] = each_alone,
+    ) -> None:
+        if K < 1:
+            raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
+        copies = [copy.deepcopy(supernet) for _ in range(K)]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for other in copies[1:]:
+                _reset(other)
+        super().__init__()
+        self._build(copies, group)
+
+    @classmethod
+    def from_supernets(
+        cls, supernets: Sequence[nn.Module], *, group: Callable[[str], str] = each_alone
+    ) -> KShot:
+        """A bank of the given supernets' parameters; they are copied. Buffers are the first's."""
+        if not supernets:
+            raise ValueError("a bank needs at least one supernet, got none")
+        shared = cls.__new__(cls)
+        nn.Module.__init__(shared)
+        shared._build([copy.deepcopy(supernet) for supernet in supernets], group)
+        return shared
+
+    def _build(self, copies: list[nn.Module], group: Callable[[str], str]) -> None:
+        self.K = len(copies)
+        # remove_duplicate: a parameter that two modules share has one place in the bank.
+        per_copy = [dict(network.named_parameters()) for network in copies]
+        names_of: dict[str, list[str]] = {}
+        for name in per_copy[0]:
+            names_of.setdefault(group(name), []).append(name)
+        self._groups: dict[str, str] = {}
+        self._shapes: dict[str, list[tuple[str, torch.Size]]] = {}
+        # Keys of a ParameterDict may not hold dots, the names of parameters do.
+        self.bank = nn.ParameterDict()
+        for label, names in names_of.items():
+            key = label.replace(".", "-")
+            if key in self.bank:
+                raise ValueError(f"two groups of parameters are both called {key!r}")
+            rows = [
+                torch.cat([parameters[name].detach().reshape(-1) for name in names])
+                for parameters in per_copy
+            ]
+            self.bank[key] = nn.Parameter(torch.stack(rows))
+            self._shapes[key] = [(name, per_copy[0][name].shape) for name in names]
+            for name in names:
+                self._groups[name] = key
+        self.network = copies[0]
+        self._call: _Call | None = None
+        _stand_in(self.network, self._weight)
+
+    def forward(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
+        """Merge the weights that the path uses by ``code``, then run the network once.
+
+        Args:
+            x: images, in whatever shape the network takes.
+            arch: the path.
+            code: (K,), on the simplex.
+
+        Returns:
+            what the network returns, differentiable in the bank and in the code.
+        """
+        with self.merged(code) as network:
+            output: Tensor = network(x, arch)
+        return output
+
+    @contextmanager
+    def merged(self, code: Tensor) -> Iterator[nn.Module]:
+        """The plain network with the weights of ``code``; each is merged once, when first read.
+
+        Use it to run one architecture on several batches for the price of one merge.
+
+        Raises:
+            ValueError: ``code`` is not of shape (K,).
+        """
+        if code.shape != (self.K,):
+            raise ValueError(f"a code here has shape ({self.K},), got {tuple(code.shape)}")
+        outer, self._call = self._call, _Call(code, {})
+        try:
+            yield self.network
+        finally:
+            self._call = outer
+
+    def weights(self, code: Tensor) -> dict[str, Tensor]:
+        """All merged parameters by name: a state the plain supernet can load (eq. 4)."""
+        with self.merged(code):
+            return {name: self._weight(name) for name in self._groups}
+
+    def _weight(self, name: str) -> Tensor:
+        """The merged parameter ``name`` of the call in progress."""
+        if self._call is None:
+            raise RuntimeError(
+                f"{name} exists only while a code merges it: call shared(images, arch, code), "
+                "or run the network inside shared.merged(code)"
+            )
+        weights = self._call.weights
+        if name not in weights:
+            key = self._groups[name]
+            flat = _merge(self.bank[key], self._call.code)
+            shapes = self._shapes[key]
+            parts = flat.split([shape.numel() for _, shape in shapes])
+            for (part_name, shape), part in zip(shapes, parts, strict=True):
+                weights[part_name] = part.view(shape)
+        return weights[name]
+
+
+@dataclass(frozen=True)
+class _Call:
+    code: Tensor
+    weights: dict[str, Tensor]
+
+
+def _merge(bank: Tensor, code: Tensor) -> Tensor:
+    """Θλ: (K, P) and (K,) to (P,). One copy is its own merge: on the simplex its code is 1."""
+    return bank[0] if len(bank) == 1 else code @ bank
+
+
+class _PathParameters(dict[str, Any]):
+    """A module's parameter table that answers with merged weights.
+
+    To iteration it holds only the parameters that are ``None`` (a batch-norm without scale, say),
+    so that ``parameters()``, ``to()`` and ``state_dict()`` of the wrapper see the bank alone.
+    """
+
+    def __init__(self, full_names: dict[str, str], weight: Callable[[str], Tensor]) -> None:
+        super().__init__()
+        self.full_names = full_names
+        self.weight = weight
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.full_names or super().__contains__(name)
+
+    def __getitem__(self, name: str) -> Tensor | None:
+        full_name = self.full_names.get(name)
+        return super().__getitem__(name) if full_name is None else self.weight(full_name)
+
+
+def _stand_in(network: nn.Module, weight: Callable[[str], Tensor]) -> None:
+    """Replace the parameter table of every submodule; tied parameters keep one name."""
+    first_names = {id(parameter): name for name, parameter in network.named_parameters()}
+    for module in network.modules():
+        table = module._parameters
+        names = {
+            local: first_names[id(parameter)]
+            for local, parameter in table.items()
+            if parameter is not None
+        }
+        stand_in = _PathParameters(names, weight)
+        stand_in.update({local: None for local, parameter in table.items() if parameter is None})
+        module.__dict__["_parameters"] = stand_in
+
+
+def _reset(network: nn.Module) -> None:
+    for module in network.modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()

@@ -1,0 +1,111 @@
+"""Images on the device as one tensor; batches cut, cropped and flipped from it in few kernels.
+
+Every random number comes from a generator on the CPU that the caller passes, so the batches of a
+seed are the same on every device. Shapes: N images of the set, B images of a batch, C channels,
+H×W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class ImageSet:
+    """Images and labels of one split, kept as bytes on the device and normalised when cut.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        labels: int64 (N,).
+        mean, std: per channel, of pixel values divided by 255.
+        crop_padding: zero pixels added on each side before cropping at random; 0 for no crop.
+        flip: whether batches for training are mirrored at random, left to right.
+        device: where the images live.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        mean: Sequence[float],
+        std: Sequence[float],
+        crop_padding: int = 0,
+        flip: bool = False,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or len(images) != len(labels):
+            raise ValueError(
+                "images must be uint8 (N, C, H, W) with as many labels, "
+                f"got {images.dtype} {tuple(images.shape)} and {len(labels)} labels"
+            )
+        self.height, self.width = images.shape[2:]
+        self.crop_padding, self.flip = crop_padding, flip
+        padded = F.pad(images, (crop_padding,) * 4)
+        # Channels last, so that a window of a batch comes out in the layout convolutions like.
+        self.pixels = padded.permute(0, 2, 3, 1).contiguous().to(device)
+        self.labels = labels.to(device)
+        # One multiply and one add: (pixel / 255 - mean) / std.
+        scale = 1 / (255 * torch.tensor(std, dtype=torch.float32))
+        self.scale = scale.to(device)
+        self.shift = (-torch.tensor(mean, dtype=torch.float32) * 255 * scale).to(device)
+
+    def __len__(self) -> int:
+        """Number of images N."""
+        return len(self.labels)
+
+    def training_batches(
+        self, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass in random order, cropped and flipped; an incomplete last batch is left out.
+
+        Yields:
+            images float32 (B, C, H, W) in channels-last memory, labels int64 (B,).
+        """
+        if not 1 <= batch_size <= len(self):
+            raise ValueError(f"batch_size must be 1..{len(self)}, got {batch_size}")
+        device, total = self.labels.device, len(self)
+        span = 2 * self.crop_padding + 1
+        # Drawn for the whole pass at once: one copy to the device instead of one per batch.
+        order = torch.randperm(total, generator=generator).to(device)
+        tops = torch.randint(span, (total,), generator=generator).to(device)
+        lefts = torch.randint(span, (total,), generator=generator).to(device)
+        mirrored = torch.rand(total, generator=generator).lt(0.5).to(device)
+        for start in range(0, total - batch_size + 1, batch_size):
+            batch = slice(start, start + batch_size)
+            chosen = order[batch]
+            if span == 1 and not self.flip:
+                pixels = self.pixels[chosen]
+            else:
+                pixels = self._windows(chosen, tops[batch], lefts[batch], mirrored[batch])
+            yield self._normalise(pixels), self.labels[chosen]
+
+    def _windows(self, chosen: Tensor, tops: Tensor, lefts: Tensor, mirrored: Tensor) -> Tensor:
+        rows = tops[:, None] + torch.arange(self.height, device=tops.device)
+        columns = torch.arange(self.width, device=tops.device).expand(len(chosen), -1)
+        if self.flip:
+            columns = torch.where(mirrored[:, None], self.width - 1 - columns, columns)
+        columns = lefts[:, None] + columns
+        return self.pixels[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+    def scoring_batches(
+        self, batch_size: int, num_images: int | None = None
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The first ``num_images`` in fixed order, unaugmented, as equal batches.
+
+        A remainder smaller than a batch is left out unless it is all there is: under batch
+        statistics every architecture must be normalised over equally many images.
+        """
+        total = len(self) if num_images is None else min(num_images, len(self))
+        batch_size = min(batch_size, total)
+        pad = self.crop_padding
+        window = self.pixels[:, pad : pad + self.height, pad : pad + self.width]
+        return [
+            (self._normalise(window[start : start + batch_size]), self.labels[start:][:batch_size])
+            for start in range(0, total - batch_size + 1, batch_size)
+        ]
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        return pixels.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)

@@ -1,0 +1,123 @@
+"""Scores of architectures under shared weights: same images, same batch-norm policy, for all.
+
+Shapes: A architectures, B images, K copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from kshot_core.bank import KShot
+from kshot_core.data import ImageSet
+from kshot_core.sharing import Sharing
+from kshot_core.space import Arch
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What shared weights predict of architectures.
+
+    Args:
+        accuracy: float32 (A,), percent of the images classified right.
+        loss: float32 (A,), mean cross-entropy in nats.
+        num_scored: networks that really ran; equal ones run once.
+    """
+
+    accuracy: npt.NDArray[np.float32]
+    loss: npt.NDArray[np.float32]
+    num_scored: int
+
+
+def work_list(
+    archs: Sequence[Arch], sharing: Sharing, canonical: Callable[[Arch], Arch]
+) -> tuple[list[Arch], npt.NDArray[np.int64]]:
+    """The architectures that must run, and for each one asked for the position of its score.
+
+    Two architectures score the same exactly when their live parts are the same and the code reads
+    nothing that differs between them; then one of them runs for both.
+    """
+    position: dict[Hashable, int] = {}
+    unique: list[Arch] = []
+    positions = np.empty(len(archs), dtype=np.int64)
+    for index, arch in enumerate(archs):
+        key = (canonical(arch), sharing.reads(arch))
+        if key not in position:
+            position[key] = len(unique)
+            unique.append(arch)
+        positions[index] = position[key]
+    return unique, positions
+
+
+@torch.no_grad()
+def score_one(
+    shared: KShot,
+    sharing: nn.Module,
+    arch: Arch,
+    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+) -> torch.Tensor:
+    """Accuracy (percent) and mean loss of one architecture, a tensor (2,) on its device.
+
+    The code is computed for this architecture alone and its weights merged once for all batches,
+    so that a score does not depend on which other architectures are asked for.
+    """
+    code = sharing([arch])[0].to(batches[0][0].device)
+    sums = torch.zeros(2, device=code.device, dtype=torch.float64)
+    with shared.merged(code) as network:
+        for x, y in batches:
+            logits = network(x, arch)
+            sums[0] += (logits.argmax(1) == y).sum()
+            sums[1] += F.cross_entropy(logits.float(), y, reduction="sum")
+    num_images = sum(len(y) for _, y in batches)
+    return sums * sums.new_tensor([100 / num_images, 1 / num_images])
+
+
+def iterate_scores(
+    shared: KShot,
+    sharing: nn.Module,
+    archs: Sequence[Arch],
+    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+) -> Iterator[tuple[float, float]]:
+    """Accuracy and loss of one architecture after another, in evaluation mode."""
+    was_training = shared.training
+    shared.eval()
+    sharing.eval()
+    try:
+        for arch in archs:
+            accuracy, loss = score_one(shared, sharing, arch, batches).tolist()
+            yield accuracy, loss
+    finally:
+        shared.train(was_training)
+        sharing.train(was_training)
+
+
+def predict(
+    shared: KShot,
+    sharing: nn.Module,
+    archs: Sequence[Arch],
+    images: ImageSet,
+    canonical: Callable[[Arch], Arch],
+    *,
+    batch_size: int,
+    num_images: int | None = None,
+) -> Scores:
+    """Score every architecture asked for.
+
+    Args:
+        archs: A architectures.
+        images: the images to classify, the same for all.
+        canonical: the space's ``canonical``; equal networks run once.
+        batch_size: images of a forward pass; under batch statistics part of the result.
+        num_images: how many of the images to use, the first ones; None for all.
+    """
+    batches = images.scoring_batches(batch_size, num_images)
+    unique, positions = work_list(archs, sharing, canonical)  # type: ignore[arg-type]
+    scores = np.array(list(iterate_scores(shared, sharing, unique, batches)), dtype=np.float32)
+    scores = scores.reshape(-1, 2)[positions]
+    return Scores(scores[:, 0].copy(), scores[:, 1].copy(), len(unique))

@@ -1,0 +1,43 @@
+"""Random K-shot: codes drawn once and never trained (paper section 5.3, table 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from kshot_core.space import Arch, encode
+
+
+class RandomCodes(nn.Module):
+    """Each architecture keeps a random code of its own.
+
+    The paper draws λ at random and keeps it; a table with a row per architecture is out of reach
+    in large spaces. Here every choice at every site has a frozen normal vector of K logits, and a
+    code is the softmax of the sum over the sites, scaled so that each logit is standard normal
+    over architectures: a logistic-normal code that is the same whenever it is asked for.
+
+    Args:
+        num_choices: number of choices at each site.
+        K: number of copies.
+        seed: of the logits.
+    """
+
+    def __init__(self, num_choices: Sequence[int], K: int, *, seed: int = 0) -> None:
+        super().__init__()
+        self.K = K
+        self.num_choices = tuple(num_choices)
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn(sum(self.num_choices), K, generator=generator)
+        self.logits: Tensor
+        self.register_buffer("logits", logits / len(self.num_choices) ** 0.5)
+
+    def forward(self, archs: Sequence[Arch]) -> Tensor:
+        """Codes (A, K)."""
+        onehot = encode(archs, self.num_choices).to(self.logits.device)
+        return (onehot @ self.logits).softmax(1)
+
+    def reads(self, arch: Arch) -> Hashable:
+        """The architecture as written."""
+        return arch

@@ -1,0 +1,370 @@
+"""Training of the bank and the simplex-net in turns (paper section 3, algorithms 1 and 2).
+
+``fit`` yields the figures of one epoch at a time. Everything random comes from the trainer's own
+generators and all of its state can be taken out as tensors, so that a run stopped after any epoch
+and restored ends with the same bytes.
+
+Shapes: B images of a batch, K copies, m architectures (groups) of a simplex step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kshot_core.bank import KShot
+from kshot_core.data import ImageSet
+from kshot_core.sampling import Sampler, sample
+from kshot_core.space import Arch
+from kshot_core.streams import stream
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How supernets are trained. The defaults are NAS-Bench-201's recipe for weight sharing.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images of a weight step; a simplex step divides as many among its groups.
+        learning_rate: of SGD at the start; follows a cosine to ``min_learning_rate``.
+        min_learning_rate: of SGD at the end.
+        momentum: of SGD.
+        nesterov: Nesterov's form of momentum.
+        weight_decay: of SGD, on the bank.
+        gradient_clip: largest norm of the bank's gradient; 0 leaves it alone.
+        warmup_epochs: first epochs in which every code is 1/K and the simplex-net waits.
+        schedule: ``"alternate"`` trains bank and simplex-net in turns (algorithm 2); ``"joint"``
+            trains both in every step on ``num_groups`` paths (appendix G).
+        simplex_every: one step in so many trains the simplex-net; 2 is the paper's alternation.
+        simplex_batches: ``"shared"`` takes the simplex steps' images out of the epoch, as the
+            paper does, which leaves fewer weight steps than one-shot training has; ``"extra"``
+            draws them besides, so that every K gets equally many weight steps.
+        num_groups: m, the architectures of a simplex step, each with B/m images.
+        simplex_learning_rate: of Adam on the simplex-net; the paper does not state its optimiser.
+        simplex_weight_decay: of Adam on the simplex-net.
+        unsampled: ``"freeze"`` leaves weights that a step did not use alone (torch >= 2);
+            ``"decay"`` applies weight decay and momentum to them too, as the published runs did.
+        compensate: under a code λ the merged weight moves with Σλ² of the learning rate; True
+            divides the gradient by Σλ². Off by default: merging K independent copies also divides
+            the squared norm of the weights by about K, and under batch-norm a step's effect is
+            relative to that norm, so that the two cancel.
+    """
+
+    epochs: int = 250
+    batch_size: int = 64
+    learning_rate: float = 0.025
+    min_learning_rate: float = 0.001
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    gradient_clip: float = 5.0
+    warmup_epochs: int = 10
+    schedule: str = "alternate"
+    simplex_every: int = 2
+    simplex_batches: str = "shared"
+    num_groups: int = 16
+    simplex_learning_rate: float = 1e-3
+    simplex_weight_decay: float = 0.0
+    unsampled: str = "freeze"
+    compensate: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train with ``ValueError``."""
+        choices = {
+            "schedule": ("alternate", "joint"),
+            "simplex_batches": ("shared", "extra"),
+            "unsampled": ("freeze", "decay"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {allowed}, got {getattr(self, name)!r}")
+        for name, least in {"epochs": 0, "batch_size": 2, "num_groups": 1, "simplex_every": 2}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.batch_size < 2 * self.num_groups:
+            raise ValueError(
+                f"batch_size {self.batch_size} leaves fewer than 2 images for each of "
+                f"{self.num_groups} groups, and batch-norm needs 2"
+            )
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number."""
+
+
+class Trainer:
+    """Bank, simplex-net, their optimisers and the random streams of one training.
+
+    Args:
+        shared: the bank.
+        sharing: the strategy; trained by simplex steps if it has parameters.
+        sampler: draws the paths of weight steps and of simplex steps.
+        images: training images.
+        recipe: settings.
+        seed: of the order of images, their augmentation, and the paths.
+    """
+
+    def __init__(
+        self,
+        shared: KShot,
+        sharing: nn.Module,
+        sampler: Sampler,
+        images: ImageSet,
+        recipe: Recipe,
+        seed: int,
+    ) -> None:
+        if sharing.K != shared.K:
+            raise ValueError(f"the strategy has K = {sharing.K}, the bank K = {shared.K}")
+        self.shared, self.sharing, self.sampler = shared, sharing, sampler
+        self.images, self.recipe = images, recipe
+        self.bank = list(shared.parameters())
+        self.simplex = list(sharing.parameters())
+        self.optimizer = torch.optim.SGD(
+            self.bank,
+            recipe.learning_rate,
+            recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+        )
+        self.simplex_optimizer = (
+            torch.optim.Adam(
+                self.simplex, recipe.simplex_learning_rate, weight_decay=recipe.simplex_weight_decay
+            )
+            if self.simplex
+            else None
+        )
+        purposes = ("batches", "paths", "simplex batches", "simplex paths")
+        self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
+        self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train one epoch.
+
+        Returns:
+            epoch (from 1), mean ``weight_loss`` and ``simplex_loss`` (where there was a step),
+            ``learning_rate`` of the last step, ``num_weight_steps`` and ``num_simplex_steps`` of
+            the whole training so far, and ``code_entropy``: mean entropy of the weight steps'
+            codes as a share of log K (1 is uniform, 0 is one-hot).
+
+        Raises:
+            DivergedError: a loss was not finite.
+        """
+        recipe, warm = self.recipe, self.epoch < self.recipe.warmup_epochs
+        learns = self.simplex_optimizer is not None and not warm
+        batches = self.images.training_batches(recipe.batch_size, self.streams["batches"])
+        extra: Iterator[tuple[Tensor, Tensor]] = iter(())
+        if learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra":
+            extra = self.images.training_batches(recipe.batch_size, self.streams["simplex batches"])
+        per_epoch = len(self.images) // recipe.batch_size
+        losses: dict[str, list[Tensor]] = {"weight_loss": [], "simplex_loss": []}
+        entropies: list[Tensor] = []
+        # The cosine runs over the share of images seen, whatever kind of step saw them.
+        for index, (x, y) in enumerate(batches):
+            self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
+            if learns and recipe.schedule == "joint":
+                losses["weight_loss"].append(self._joint_step(x, y))
+                continue
+            turn = index % recipe.simplex_every == recipe.simplex_every - 1
+            if learns and turn and recipe.simplex_batches == "shared":
+                losses["simplex_loss"].append(self._simplex_step(x, y))
+                continue
+            loss, entropy = self._weight_step(x, y, warm)
+            losses["weight_loss"].append(loss)
+            entropies.append(entropy)
+            # r - 1 weight steps for each simplex step, as when they share the epoch's batches.
+            if learns and index % (recipe.simplex_every - 1) == 0:
+                for batch in _take_one(extra):
+                    losses["simplex_loss"].append(self._simplex_step(*batch))
+        self.epoch += 1
+        figures: dict[str, float] = {"epoch": self.epoch}
+        for name, values in losses.items():
+            if values:
+                figures[name] = torch.stack(values).mean().item()
+                if not math.isfinite(figures[name]):
+                    raise DivergedError(
+                        f"{name} is {figures[name]} in epoch {self.epoch}: training diverged; "
+                        "lower the learning rate or clip the gradient"
+                    )
+        if entropies:
+            figures["code_entropy"] = torch.stack(entropies).mean().item()
+        figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        figures["num_weight_steps"] = self.num_weight_steps
+        figures["num_simplex_steps"] = self.num_simplex_steps
+        return figures
+
+    def _set_learning_rate(self, progress: float) -> None:
+        low, high = self.recipe.min_learning_rate, self.recipe.learning_rate
+        rate = low + 0.5 * (high - low) * (1 + math.cos(math.pi * progress))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _weight_step(self, x: Tensor, y: Tensor, warm: bool) -> tuple[Tensor, Tensor]:
+        """Train the bank with the codes as they are (eq. 9)."""
+        archs = self.sampler(self.streams["paths"])
+        if warm:
+            codes = torch.full((len(archs), self.shared.K), 1 / self.shared.K)
+        else:
+            with torch.no_grad():
+                codes = self.sharing(archs)
+        codes = codes.to(x.device, non_blocking=True)
+        self._zero_bank_gradients()
+        total = x.new_zeros(())
+        for arch, code in zip(archs, codes, strict=True):
+            loss = F.cross_entropy(self.shared(x, arch, code), y)
+            # One backward per path keeps the memory of one path; gradients add up.
+            self._compensated(loss, code).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        self._update_bank()
+        return total / len(archs), _relative_entropy(codes)
+
+    def _simplex_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8)."""
+        assert self.simplex_optimizer is not None
+        archs = sample(self.sampler, self.recipe.num_groups, self.streams["simplex paths"])
+        with _frozen(self.bank):
+            loss = self._grouped_loss(x, y, archs)
+            self.simplex_optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+        self.simplex_optimizer.step()
+        self.num_simplex_steps += 1
+        return loss.detach()
+
+    def _joint_step(self, x: Tensor, y: Tensor) -> Tensor:
+        """Train bank and simplex-net by the same gradient (appendix G)."""
+        assert self.simplex_optimizer is not None
+        archs = sample(self.sampler, self.recipe.num_groups, self.streams["paths"])
+        self._zero_bank_gradients()
+        self.simplex_optimizer.zero_grad()
+        loss = self._grouped_loss(x, y, archs)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._update_bank()
+        self.simplex_optimizer.step()
+        self.num_simplex_steps += 1
+        return loss.detach()
+
+    def _grouped_loss(self, x: Tensor, y: Tensor, archs: list[Arch]) -> Tensor:
+        """Mean loss of m architectures, each on its own B/m images; a remainder is left out."""
+        codes = self.sharing(archs)
+        size = len(x) // len(archs)
+        losses = [
+            F.cross_entropy(self.shared(images, arch, code), labels)
+            for arch, code, images, labels in zip(
+                archs, codes, x.split(size), y.split(size), strict=False
+            )
+        ]
+        return torch.stack(losses).mean()
+
+    def _compensated(self, loss: Tensor, code: Tensor) -> Tensor:
+        return loss / code.square().sum() if self.recipe.compensate else loss
+
+    def _zero_bank_gradients(self) -> None:
+        # A gradient of None leaves a parameter alone, one of zeros lets it decay and coast.
+        self.optimizer.zero_grad(set_to_none=self.recipe.unsampled == "freeze")
+
+    def _update_bank(self) -> None:
+        if self.recipe.gradient_clip > 0:
+            nn.utils.clip_grad_norm_(self.bank, self.recipe.gradient_clip)
+        self.optimizer.step()
+        self.num_weight_steps += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that the rest of the training depends on, as tensors by name."""
+        state = {f"shared/{name}": value for name, value in self.shared.state_dict().items()}
+        state |= {f"sharing/{name}": value for name, value in self.sharing.state_dict().items()}
+        state |= _optimizer_state("sgd", self.optimizer, self.bank)
+        if self.simplex_optimizer is not None:
+            state |= _optimizer_state("adam", self.simplex_optimizer, self.simplex)
+        state |= {f"stream/{name}": value.get_state() for name, value in self.streams.items()}
+        counts = [self.epoch, self.num_weight_steps, self.num_simplex_steps]
+        state["counts"] = torch.tensor(counts)
+        return state
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up a state that ``state()`` of an equal trainer returned.
+
+        Raises:
+            ValueError: the state is of another network, strategy or recipe.
+        """
+        try:
+            self.shared.load_state_dict(_part(state, "shared/"))
+            self.sharing.load_state_dict(_part(state, "sharing/"))
+            _restore_optimizer("sgd", self.optimizer, self.bank, state)
+            if self.simplex_optimizer is not None:
+                _restore_optimizer("adam", self.simplex_optimizer, self.simplex, state)
+            for name, generator in self.streams.items():
+                generator.set_state(state[f"stream/{name}"].cpu())
+            counts = state["counts"].tolist()
+            self.epoch, self.num_weight_steps, self.num_simplex_steps = counts
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"the state does not fit this training: {error}") from None
+
+
+def fit(trainer: Trainer) -> Iterator[dict[str, float]]:
+    """Train to the recipe's last epoch, from wherever the trainer stands; yield each's figures."""
+    while trainer.epoch < trainer.recipe.epochs:
+        yield trainer.run_epoch()
+
+
+class _frozen:
+    """Parameters that ask for no gradient for a while, so that none is computed for them."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
+
+    def __enter__(self) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+
+    def __exit__(self, *exception: object) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+
+
+def _take_one(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    for batch in batches:
+        yield batch
+        return
+
+
+def _relative_entropy(codes: Tensor) -> Tensor:
+    num = codes.shape[1]
+    if num == 1:
+        return codes.new_ones(())
+    entropy: Tensor = -(codes * codes.clamp_min(1e-12).log()).sum(1).mean() / math.log(num)
+    return entropy
+
+
+def _part(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: v for name, v in state.items() if name.startswith(prefix)}
+
+
+def _optimizer_state(
+    label: str, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]
+) -> dict[str, Tensor]:
+    """Per-parameter tensors; a parameter that never had a gradient has none yet."""
+    return {
+        f"{label}/{index}/{name}": value
+        for index, parameter in enumerate(parameters)
+        for name, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def _restore_optimizer(
+    label: str,
+    optimizer: torch.optim.Optimizer,
+    parameters: list[nn.Parameter],
+    state: dict[str, Tensor],
+) -> None:
+    saved: dict[int, dict[str, Any]] = {}
+    for name, value in _part(state, f"{label}/").items():
+        index, _, key = name.partition("/")
+        saved.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved, "param_groups": groups})
