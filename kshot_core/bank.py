@@ -59,11 +59,13 @@ class KShot(nn.Module):
     ) -> None:
         if K < 1:
             raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
+        _refuse_references(supernet)
         copies = [copy.deepcopy(supernet) for _ in range(K)]
+        # Drawn on the CPU: the same on every device, and no device's generator is touched.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             for other in copies[1:]:
-                _reset(other)
+                _reset(other.cpu())
         super().__init__()
         self._build(copies, group)
 
@@ -74,6 +76,8 @@ class KShot(nn.Module):
         """A bank of the given supernets' parameters; they are copied. Buffers are the first's."""
         if not supernets:
             raise ValueError("a bank needs at least one supernet, got none")
+        for supernet in supernets:
+            _refuse_references(supernet)
         shared = cls.__new__(cls)
         nn.Module.__init__(shared)
         shared._build([copy.deepcopy(supernet) for supernet in supernets], group)
@@ -83,22 +87,37 @@ class KShot(nn.Module):
         self.K = len(copies)
         # remove_duplicate: a parameter that two modules share has one place in the bank.
         per_copy = [dict(network.named_parameters()) for network in copies]
+        shapes = [{name: value.shape for name, value in one.items()} for one in per_copy]
+        if any(other != shapes[0] for other in shapes[1:]):
+            raise ValueError(
+                "the supernets of a bank must have parameters of equal names and shapes"
+            )
         names_of: dict[str, list[str]] = {}
         for name in per_copy[0]:
             names_of.setdefault(group(name), []).append(name)
         self._groups: dict[str, str] = {}
         self._shapes: dict[str, list[tuple[str, torch.Size]]] = {}
+        self._aliases = _first_names(copies[0])
         # Keys of a ParameterDict may not hold dots, the names of parameters do.
         self.bank = nn.ParameterDict()
         for label, names in names_of.items():
             key = label.replace(".", "-")
+            if key in dir(nn.ParameterDict):  # "values", say, is a method there
+                key += "-"
             if key in self.bank:
                 raise ValueError(f"two groups of parameters are both called {key!r}")
             rows = [
                 torch.cat([parameters[name].detach().reshape(-1) for name in names])
                 for parameters in per_copy
             ]
-            self.bank[key] = nn.Parameter(torch.stack(rows))
+            rows = [row.to(rows[0].device) for row in rows]
+            ours = [parameters[name] for parameters in per_copy for name in names]
+            if len({(one.requires_grad, one.dtype) for one in ours}) > 1:
+                raise ValueError(
+                    f"the parameters of group {key!r} differ in dtype or in requires_grad; "
+                    "a group is one tensor, so give them different groups"
+                )
+            self.bank[key] = nn.Parameter(torch.stack(rows), requires_grad=ours[0].requires_grad)
             self._shapes[key] = [(name, per_copy[0][name].shape) for name in names]
             for name in names:
                 self._groups[name] = key
@@ -139,9 +158,24 @@ class KShot(nn.Module):
             self._call = outer
 
     def weights(self, code: Tensor) -> dict[str, Tensor]:
-        """All merged parameters by name: a state the plain supernet can load (eq. 4)."""
+        """Merged parameters and the shared buffers by name: a state the plain supernet loads."""
         with self.merged(code):
-            return {name: self._weight(name) for name in self._groups}
+            merged = {name: self._weight(first) for name, first in self._aliases.items()}
+        # To its own state_dict() the network has buffers only.
+        return {**self.network.state_dict(), **merged}
+
+    def __repr__(self) -> str:
+        """As any module's; layers look at their parameters to describe themselves."""
+        weights = {
+            (torch.is_grad_enabled(), name): torch.empty(shape, device="meta")
+            for parts in self._shapes.values()
+            for name, shape in parts
+        }
+        outer, self._call = self._call, _Call(torch.empty(0), weights)
+        try:
+            return super().__repr__()
+        finally:
+            self._call = outer
 
     def _weight(self, name: str) -> Tensor:
         """The merged parameter ``name`` of the call in progress."""
@@ -151,20 +185,22 @@ class KShot(nn.Module):
                 "or run the network inside shared.merged(code)"
             )
         weights = self._call.weights
-        if name not in weights:
+        # A weight first read under no_grad() must not stay without gradient where one is wanted.
+        grad = torch.is_grad_enabled()
+        if (grad, name) not in weights:
             key = self._groups[name]
             flat = _merge(self.bank[key], self._call.code)
             shapes = self._shapes[key]
             parts = flat.split([shape.numel() for _, shape in shapes])
             for (part_name, shape), part in zip(shapes, parts, strict=True):
-                weights[part_name] = part.view(shape)
-        return weights[name]
+                weights[grad, part_name] = part.view(shape)
+        return weights[grad, name]
 
 
 @dataclass(frozen=True)
 class _Call:
     code: Tensor
-    weights: dict[str, Tensor]
+    weights: dict[tuple[bool, str], Tensor]
 
 
 def _merge(bank: Tensor, code: Tensor) -> Tensor:
@@ -205,6 +241,46 @@ def _stand_in(network: nn.Module, weight: Callable[[str], Tensor]) -> None:
         stand_in = _PathParameters(names, weight)
         stand_in.update({local: None for local, parameter in table.items() if parameter is None})
         module.__dict__["_parameters"] = stand_in
+
+
+def _first_names(network: nn.Module) -> dict[str, str]:
+    """Every name of every parameter, and the first one of the parameter it names."""
+    first_names = {id(parameter): name for name, parameter in network.named_parameters()}
+    every = network.named_parameters(remove_duplicate=False)
+    return {name: first_names[id(parameter)] for name, parameter in every}
+
+
+def _refuse_references(network: nn.Module) -> None:
+    """Raise ``ValueError`` if a module keeps a parameter where merging cannot stand in for it.
+
+    A list of parameters made in ``__init__``, say, would go on giving out copy 0.
+    """
+    names = {p.untyped_storage().data_ptr(): name for name, p in network.named_parameters()}
+    names.pop(0, None)
+    for path, module in network.named_modules():
+        for attribute, value in vars(module).items():
+            # Recurrent layers keep such a list, but look at each call whether it is up to date.
+            recurrent = isinstance(module, nn.RNNBase) and attribute == "_flat_weights"
+            if recurrent or attribute in ("_parameters", "_modules"):
+                continue
+            for tensor in _tensors(value):
+                name = names.get(tensor.untyped_storage().data_ptr())
+                if name is not None:
+                    raise ValueError(
+                        f"{path or type(module).__name__} keeps the parameter {name} a second "
+                        f"time, in its attribute {attribute}, where it cannot be merged; "
+                        "read parameters and modules as attributes in forward()"
+                    )
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, set)):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
 
 
 def _reset(network: nn.Module) -> None:

@@ -72,7 +72,7 @@ def check_arch(arch: Sequence[int], num_choices: Sequence[int]) -> Arch:
     if len(arch) != len(num_choices):
         raise ValueError(f"an architecture here has {len(num_choices)} choices, got {len(arch)}")
     for site, (choice, num) in enumerate(zip(arch, num_choices, strict=True)):
-        if not 0 <= choice < num:
+        if not 0 <= choice < num or choice != int(choice):
             raise ValueError(f"the choice at site {site} is 0..{num - 1}, got {choice}")
     return tuple(int(choice) for choice in arch)
 
@@ -86,8 +86,15 @@ def encode(archs: Sequence[Arch], num_choices: Sequence[int]) -> Tensor:
 
     Returns:
         float32 tensor (A, F), F = sum(num_choices), exactly S ones in each row.
+
+    Raises:
+        ValueError: an architecture is not one of the space's.
     """
     offsets = torch.tensor([0, *num_choices[:-1]]).cumsum(0)
     positions = torch.tensor([list(arch) for arch in archs], dtype=torch.long)
-    positions = positions.reshape(len(archs), len(num_choices)) + offsets
+    positions = positions.reshape(len(archs), len(num_choices))
+    if ((positions < 0) | (positions >= torch.tensor(num_choices))).any():
+        for arch in archs:  # or a choice too large would pass for one of the next site
+            check_arch(arch, num_choices)
+    positions = positions + offsets
     return torch.zeros(len(archs), sum(num_choices)).scatter_(1, positions, 1.0)

@@ -28,8 +28,8 @@ class StandaloneRecipe:
         weight_decay: of SGD.
     """
 
-    epochs: int = 3
-    batch_size: int = 100
+    epochs: int = 1
+    batch_size: int = 64
     learning_rate: float = 0.1
     warmup: float = 0.15
     momentum: float = 0.9
@@ -39,7 +39,7 @@ class StandaloneRecipe:
 def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:
     """The network of ``arch`` with initial weights of its own seed, in channels-last memory."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "standalone weights"))
+        torch.default_generator.manual_seed(derive_seed(seed, "standalone weights"))
         network = space.standalone(arch)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

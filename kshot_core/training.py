@@ -84,7 +84,12 @@ class Recipe:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {allowed}, got {getattr(self, name)!r}")
-        for name, least in {"epochs": 0, "batch_size": 2, "num_groups": 1, "simplex_every": 2}.items():
+        for name, least in {
+            "epochs": 0,
+            "batch_size": 2,
+            "num_groups": 1,
+            "simplex_every": 2,
+        }.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if self.batch_size < 2 * self.num_groups:
@@ -124,7 +129,8 @@ class Trainer:
         self.shared, self.sharing, self.sampler = shared, sharing, sampler
         self.images, self.recipe = images, recipe
         self.bank = list(shared.parameters())
-        self.simplex = list(sharing.parameters())
+        # One copy has one code: there is nothing for a simplex step to learn.
+        self.simplex = list(sharing.parameters()) if shared.K > 1 else []
         self.optimizer = torch.optim.SGD(
             self.bank,
             recipe.learning_rate,
@@ -274,7 +280,7 @@ class Trainer:
         self.num_weight_steps += 1
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that the rest of the training depends on, as tensors by name."""
+        """A copy of everything that the rest of the training depends on, as tensors by name."""
         state = {f"shared/{name}": value for name, value in self.shared.state_dict().items()}
         state |= {f"sharing/{name}": value for name, value in self.sharing.state_dict().items()}
         state |= _optimizer_state("sgd", self.optimizer, self.bank)
@@ -283,7 +289,9 @@ class Trainer:
         state |= {f"stream/{name}": value.get_state() for name, value in self.streams.items()}
         counts = [self.epoch, self.num_weight_steps, self.num_simplex_steps]
         state["counts"] = torch.tensor(counts)
-        return state
+        # Under "decay" a parameter coasts from the first step that used it.
+        state["used"] = torch.tensor([parameter.grad is not None for parameter in self.bank])
+        return {name: value.clone() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take up a state that ``state()`` of an equal trainer returned.
@@ -301,6 +309,8 @@ class Trainer:
                 generator.set_state(state[f"stream/{name}"].cpu())
             counts = state["counts"].tolist()
             self.epoch, self.num_weight_steps, self.num_simplex_steps = counts
+            for parameter, used in zip(self.bank, state["used"].tolist(), strict=True):
+                parameter.grad = torch.zeros_like(parameter) if used else None
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"the state does not fit this training: {error}") from None
 
@@ -315,7 +325,7 @@ class _frozen:
     """Parameters that ask for no gradient for a while, so that none is computed for them."""
 
     def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self.parameters = parameters
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
 
     def __enter__(self) -> None:
         for parameter in self.parameters:
@@ -365,6 +375,6 @@ def _restore_optimizer(
     saved: dict[int, dict[str, Any]] = {}
     for name, value in _part(state, f"{label}/").items():
         index, _, key = name.partition("/")
-        saved.setdefault(int(index), {})[key] = value
+        saved.setdefault(int(index), {})[key] = value.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": saved, "param_groups": groups})

@@ -49,7 +49,7 @@ class SceneSettings:
 def load_digits(
     request: DataRequest,
     settings: SceneSettings = SceneSettings(),
-    num_train: int = 8_000,
+    num_train: int = 40_000,
     num_valid: int = 10_000,
 ) -> Splits:
     """Make the scenes. ``request`` is not used: the digits come with scikit-learn."""

@@ -36,7 +36,7 @@ class SimplexNet(nn.Module):
         self.num_choices = tuple(num_choices)
         self.canonical = canonical
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)
             self.hidden = nn.Linear(sum(self.num_choices), hidden)
             self.output = nn.Linear(hidden, K)
 

@@ -105,10 +105,10 @@ class NASBench201:
         for stage in range(3):
             if stage > 0:
                 # A reduction is a basic residual block of stride 2: two 3×3 convolutions and a
-                # 1×1 shortcut after 2×2 pooling, which floors odd sizes while the others ceil.
-                pooled, size, width = size // 2, (size + 1) // 2, width * 2
+                # 1×1 shortcut after 2×2 pooling. All of them round odd sizes up.
+                size, width = (size + 1) // 2, width * 2
                 total += (9 * width // 2 * width + 9 * width * width) * size**2
-                total += width // 2 * width * pooled**2
+                total += width // 2 * width * size**2
             total += self.cells * kernels * width * width * size**2
         return float(total + width * self.num_classes + self.num_classes)
 

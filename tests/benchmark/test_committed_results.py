@@ -1,0 +1,48 @@
+"""The tables that are committed are those that the committed records give, byte for byte."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark import report
+from benchmark.report import build_report
+from benchmark.tables import TABLES
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
+COMMITTED = sorted((RESULTS / "tables").glob("*")) if (RESULTS / "records").is_dir() else []
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the records, with tables made from them now."""
+    if not COMMITTED:
+        pytest.skip("no records and tables are committed in results/")
+    results = tmp_path_factory.mktemp("results")
+    # What a run on the way writes is no part of the records, and may vanish while copied.
+    shutil.copytree(
+        RESULTS / "records",
+        results / "records",
+        ignore=shutil.ignore_patterns(".lock", ".part-*", "checkpoint.safetensors", "scores.npy"),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # Pictures differ from one version of matplotlib or freetype to the next; tables do not.
+        patch.setattr(report, "FIGURES", {})
+        build_report(results)
+    return results
+
+
+def test_every_table_is_committed(rebuilt: Path) -> None:
+    expected = {f"{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")}
+    assert {path.name for path in COMMITTED} == expected
+    assert {path.name for path in (rebuilt / "tables").iterdir()} == expected
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
+def test_committed_table_is_what_its_records_give(path: Path, rebuilt: Path) -> None:
+    # As text, so that a failure shows the line.
+    now = (rebuilt / "tables" / path.name).read_text(encoding="utf-8")
+    assert now == path.read_text(encoding="utf-8"), "run: python -m benchmark.report"
+    assert (rebuilt / "tables" / path.name).read_bytes() == path.read_bytes()

@@ -1,0 +1,154 @@
+"""The program: options, presets, wrong input answered in one line, in-process calls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmark.config import HELP, RunConfig
+from benchmark.errors import UserError
+from benchmark.run import main, parse
+from runs import write_truth
+
+
+@pytest.fixture(scope="module")
+def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_truth(tmp_path_factory.mktemp("truth") / "truth.csv")
+
+
+def test_no_option_at_all_is_the_embedded_data_set() -> None:
+    configs = parse([]).configs
+    assert {(c.dataset, c.K, c.sharing, c.preset) for c in configs} == {
+        ("digits", 1, "one-shot", "quick"),
+        ("digits", 8, "simplex", "quick"),
+    }
+
+
+def test_paper_preset_is_the_published_recipe() -> None:
+    options = ["--dataset", "cifar10", "--preset", "paper", "--K", "1", "2", "4", "8", "12"]
+    configs = parse(options).configs
+    assert len(configs) == 50
+    config = configs[-1]
+    assert (config.K, config.seed, config.sharing) == (12, 9, "simplex")
+    assert (config.channels, config.cells, config.epochs, config.batch_size) == (16, 5, 250, 64)
+    assert (config.learning_rate, config.min_learning_rate) == (0.025, 0.001)
+    assert (config.momentum, config.weight_decay, config.nesterov) == (0.9, 5e-4, True)
+    assert (config.num_groups, config.schedule, config.unsampled) == (16, "alternate", "decay")
+    assert (config.archs, config.score_images) == (0, 0)
+
+
+def test_options_override_the_preset() -> None:
+    config = parse(["--preset", "paper", "--epochs", "4", "--no-nesterov"]).configs[0]
+    assert (config.epochs, config.warmup_epochs, config.nesterov) == (4, 2, False)
+
+
+def test_several_sharings_make_one_run_each_and_k1_only_one() -> None:
+    request = parse(["--K", "1", "5", "--sharing", "simplex", "few-shot", "--seeds", "2"])
+    kinds = [(c.sharing, c.K, c.seed) for c in request.configs]
+    assert len(kinds) == len(set(kinds)) == 6
+
+
+def test_every_setting_has_a_help_text() -> None:
+    assert set(HELP) == set(RunConfig().to_dict())
+
+
+def test_config_round_trips_and_refuses_unknown_keys() -> None:
+    values = json.loads(json.dumps(RunConfig().to_dict()))
+    assert RunConfig.from_dict(values) == RunConfig()
+    with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
+        RunConfig.from_dict({**values, "depth": 3})
+    assert RunConfig(epochs=3).run_id() != RunConfig().run_id()
+
+
+WRONG = {
+    "unknown data set": (["--dataset", "mnist"], "--dataset is one of digits"),
+    "K = 0": (["--K", "0"], "--K must be at least 1, got 0"),
+    "no seeds": (["--seeds", "0"], "--seeds must be at least 1"),
+    "no jobs": (["--jobs", "0"], "--jobs must be at least 1"),
+    "unknown preset": (["--preset", "huge"], "--preset is one of quick"),
+    "unknown sharing": (["--sharing", "none"], "--sharing is one of one-shot"),
+    "unknown sampler": (["--sampler", "best"], "--sampler is one of uniform"),
+    "unknown encoding": (["--encoding", "two-hot"], "--encoding is one of raw"),
+    "one-shot with K = 4": (["--sharing", "one-shot", "--K", "4"], "one copy"),
+    "one architecture": (["--archs", "1"], "at least 2"),
+    "batch too small": (["--batch-size", "16"], "fewer than 2 images"),
+    "rate below zero": (["--learning-rate", "-1"], "--learning-rate must be 0 or more"),
+    "unknown schedule": (["--schedule", "both"], "schedule is one of"),
+    "no such device": (["--device", "tpu9"], "--device tpu9"),
+    "no GPU": (["--device", "cuda:77"], "--device cuda:77"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_options_are_one_clear_line(options: list[str], message: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse(options)
+    assert message in str(error.value)
+
+
+WRONG_FILES = {
+    "no truth table": (["--truth", "nowhere.csv"], "no truth table for digits at nowhere.csv"),
+    "unknown column": (["--truth-column", "digits/valid/9ep/mean"], "digits/valid/1ep/mean"),
+    "malformed column": (["--truth-column", "accuracy"], "accuracy"),
+    "few-shot, K = 8": (["--sharing", "few-shot", "--K", "8"], "K is 2..5, got 8"),
+    "too many archs": (["--archs", "13"], "has 12"),
+    "too many images": (["--train-images", "99999"], "--train-images asks for 99999"),
+    "batch too large": (["--train-images", "40"], "--batch-size 64 is more than the 40"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG_FILES.values(), ids=WRONG_FILES.keys())
+def test_wrong_input_is_found_before_training(
+    options: list[str], message: str, truth: Path, tmp_path: Path
+) -> None:
+    common = ["--truth", str(truth), "--results", str(tmp_path / "results"), "--jobs", "1"]
+    with pytest.raises(UserError) as error:
+        main([*common, *options])
+    assert message in str(error.value)
+    assert not list(tmp_path.glob("results/records/*/*/*/*/record.json"))
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "imagenet16-120"])
+def test_folder_without_the_images(dataset: str, truth: Path, tmp_path: Path) -> None:
+    options = ["--dataset", dataset, "--data", str(tmp_path), "--truth", str(truth)]
+    options += ["--truth-column", "digits/valid/1ep/mean", "--archs", "5"]
+    with pytest.raises(UserError, match=str(tmp_path)):
+        main([*options, "--results", str(tmp_path / "results")])
+
+
+def test_unwritable_results(truth: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write results"):
+        main(["--truth", str(truth), "--results", str(tmp_path / "file" / "results")])
+
+
+def test_exit_code_2_one_line_no_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmark.run", "--dataset", "mnist"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=None, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: --dataset is one of")
+
+
+@pytest.mark.slow
+def test_runs_in_parallel_end_with_tables_and_figures(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--epochs", "2", "--train-images", "300", "--batch-size", "50", "--channels", "4"]
+    options += ["--score-images", "100", "--truth", str(truth), "--results", str(tmp_path)]
+    records = main([*options, "--K", "1", "3", "--seeds", "2", "--jobs", "2"])
+    assert [(r["config"]["K"], r["config"]["seed"]) for r in records] == [
+        (1, 0),
+        (1, 1),
+        (3, 0),
+        (3, 1),
+    ]
+    assert (tmp_path / "tables" / "table9.md").is_file()
+    assert (tmp_path / "figures" / "tau_against_k.png").is_file()
+    assert "ceiling" in capsys.readouterr().out
+    # One process or several, the same bytes.
+    alone = main([*options, "--K", "3", "--seeds", "1", "--jobs", "1", "--results", str(tmp_path / "alone")])
+    assert alone[0]["metrics"] == records[2]["metrics"]

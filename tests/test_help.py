@@ -1,0 +1,98 @@
+"""``--help`` of every program: exits with 0, and says of every option what it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.config import HELP, RunConfig, flag
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAMS = ("run", "report", "standalone", "truth", "truth import", "truth show")
+WIDTH = 80
+
+
+def help_of(program: str) -> str:
+    """The help text as a terminal of 80 columns shows it."""
+    module, *command = program.split()
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmark.{module}", *command, "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def options(text: str) -> dict[str, str]:
+    """What is said of each option and argument; their lines begin two or four spaces in."""
+    found: dict[str, str] = {}
+    last = ""
+    for line in text.splitlines():
+        entry = re.match(r"( {2}|    )(-{0,2}[A-Za-z][^ ]*(?: ?[^ ]+)*?)(?: {2,}(.*))?$", line)
+        if line.startswith(" " * 20) and last:
+            found[last] += " " + line.strip()
+        elif entry and (entry[2].startswith("-") or entry[3] is not None):
+            last = entry[2]
+            found[last] = entry[3] or ""
+        else:
+            last = ""
+    return {name: said.strip() for name, said in found.items()}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_documents_every_option(program: str) -> None:
+    text = help_of(program)
+    assert text.startswith(f"usage: python -m benchmark.{program.partition(' ')[0]}")
+    documented = options(text.partition("\n\n")[2])
+    mentioned = set(re.findall(r"(?<!\S)\[?(--[a-zA-Z-]+)", text.partition("\n\n")[0]))
+    shown = {word for name in documented for word in re.findall(r"--[a-zA-Z-]+", name)}
+    assert mentioned <= shown | {"--help"}
+    for name, said in documented.items():
+        assert said, f"{name} is not explained"
+        assert "None" not in said, f"{name} shows Python's None: {said}"
+    too_wide = [line for line in text.splitlines() if len(line) > WIDTH + 20]
+    assert too_wide == []
+
+
+def test_run_explains_every_setting() -> None:
+    text = help_of("run")
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    assert set(HELP) == names
+    # The seed of a run is counted up from --first-seed.
+    for name in names - {"seed"}:
+        assert re.search(rf"^  {flag(name)}\b", text, re.MULTILINE), (
+            f"{flag(name)} is not in --help"
+        )
+    # Lines are broken at spaces and at hyphens.
+    joined = "".join(text.split())
+    for name in names - {"seed"}:
+        assert "".join(HELP[name].split()) in joined, f"{flag(name)}'s text is not in --help"
+
+
+def test_settings_are_explained_in_plain_words() -> None:
+    for name, said in HELP.items():
+        assert 5 <= len(said) <= 100, name
+        assert not said.endswith("."), name
+        # argparse reads % as the start of a placeholder.
+        assert "%" not in said, name
+
+
+def test_every_program_is_tested() -> None:
+    programs = {
+        path.stem
+        for path in (ROOT / "benchmark").glob("*.py")
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    }
+    assert programs == {program.partition(" ")[0] for program in PROGRAMS}
