@@ -97,8 +97,15 @@ class ImageSet:
 
         A remainder smaller than a batch is left out unless it is all there is: under batch
         statistics every architecture must be normalised over equally many images.
+
+        Raises:
+            ValueError: there would be no batch.
         """
         total = len(self) if num_images is None else min(num_images, len(self))
+        if min(batch_size, total) < 1:
+            raise ValueError(
+                f"batch_size and num_images must be at least 1, got {batch_size} and {total}"
+            )
         batch_size = min(batch_size, total)
         pad = self.crop_padding
         window = self.pixels[:, pad : pad + self.height, pad : pad + self.width]

@@ -5,6 +5,7 @@ Shapes: A architectures, B images, K copies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -84,17 +85,23 @@ def iterate_scores(
     archs: Sequence[Arch],
     batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
 ) -> Iterator[tuple[float, float]]:
-    """Accuracy and loss of one architecture after another, in evaluation mode."""
-    was_training = shared.training
+    """Accuracy and loss of one architecture after another, in evaluation mode.
+
+    Raises:
+        FloatingPointError: a loss is not finite. What the argmax of NaN makes of it is no score.
+    """
+    modes = shared.training, sharing.training
     shared.eval()
     sharing.eval()
     try:
         for arch in archs:
             accuracy, loss = score_one(shared, sharing, arch, batches).tolist()
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the loss of {arch} is {loss}: its training diverged")
             yield accuracy, loss
     finally:
-        shared.train(was_training)
-        sharing.train(was_training)
+        shared.train(modes[0])
+        sharing.train(modes[1])
 
 
 def predict(

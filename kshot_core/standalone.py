@@ -29,7 +29,7 @@ class StandaloneRecipe:
     """
 
     epochs: int = 1
-    batch_size: int = 64
+    batch_size: int = 50
     learning_rate: float = 0.1
     warmup: float = 0.15
     momentum: float = 0.9

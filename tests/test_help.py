@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ PROGRAMS = ("run", "report", "standalone", "truth", "truth import", "truth show"
 WIDTH = 80
 
 
+@cache
 def help_of(program: str) -> str:
     """The help text as a terminal of 80 columns shows it."""
     module, *command = program.split()

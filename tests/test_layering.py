@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted((ROOT / "kshot_core").rglob("*.py"))
 BENCHMARK = sorted((ROOT / "benchmark").rglob("*.py"))
 DRAWING = [path for path in BENCHMARK if path.parent.name in ("tables", "figures")]
-TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 # The method knows no command line, file, clock or terminal.
 NOT_IN_CORE = {
@@ -169,7 +168,7 @@ def test_errors_are_not_swallowed_and_interfaces_not_guessed(path: Path) -> None
                 assert isinstance(node.body[-1], ast.Raise), f"line {node.lineno}: swallowed"
 
 
-@pytest.mark.parametrize("path", [*CORE, *BENCHMARK, *TESTS], ids=name)
+@pytest.mark.parametrize("path", [*CORE, *BENCHMARK], ids=name)
 def test_no_file_is_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 

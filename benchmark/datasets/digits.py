@@ -1,7 +1,7 @@
 """The embedded data set: scenes of handwritten digits, hard enough to tell architectures apart.
 
 scikit-learn's 1,797 digits of 8×8 pixels are solved by every cell. Here each image is a scene of
-12×12 pixels: one digit, turned, scaled and placed at random, over fragments of other digits, at a
+the same size: one digit, turned, scaled and placed at random, over fragments of other digits, at a
 random contrast and with noise. The label is the whole digit's. Scenes for training are made of
 1,200 digits and those for validation of the other 597, all from one fixed seed, so every machine
 makes the same pictures; nothing is downloaded.
@@ -31,6 +31,7 @@ class SceneSettings:
 
     Args:
         size: height and width of a scene in pixels.
+        scale: width of the scene over that of the 8×8 picture, on average.
         rotation: largest turn of the digit, radians either way.
         shift: largest displacement, in half scene widths.
         fragments: quarters of other digits laid over the scene.
@@ -38,9 +39,10 @@ class SceneSettings:
         noise: standard deviation of the pixel noise, where 1 is a full stroke.
     """
 
-    size: int = 12
+    size: int = 8
+    scale: float = 1.1
     rotation: float = 0.8
-    shift: float = 0.55
+    shift: float = 0.3
     fragments: int = 2
     contrast: float = 0.5
     noise: float = 0.05
@@ -50,7 +52,7 @@ def load_digits(
     request: DataRequest,
     settings: SceneSettings = SceneSettings(),
     num_train: int = 40_000,
-    num_valid: int = 10_000,
+    num_valid: int = 20_000,
 ) -> Splits:
     """Make the scenes. ``request`` is not used: the digits come with scikit-learn."""
     # RandomState's streams are frozen by numpy's compatibility policy, Generator's are not.
@@ -89,7 +91,7 @@ def _scenes(
 ) -> tuple[Tensor, Tensor]:
     """uint8 scenes (num, 1, size, size) and their labels (num,)."""
     chosen = torch.from_numpy(random.randint(len(digits), size=num))
-    scale = random.uniform(1.275, 1.725, num)
+    scale = settings.scale * random.uniform(0.85, 1.15, num)
     scene = _place(digits[chosen], random, scale, settings.rotation, settings.shift, settings.size)
     for _ in range(settings.fragments):
         others = digits[torch.from_numpy(random.randint(len(digits), size=num))]
@@ -97,7 +99,7 @@ def _scenes(
         rows = (torch.arange(8) // 4)[None] == corner[:, :1]
         columns = (torch.arange(8) // 4)[None] == corner[:, 1:]
         quarter = others * (rows[:, :, None] & columns[:, None, :])[:, None]
-        fragment = _place(quarter, random, np.full(num, 1.5), np.pi, 1.0, settings.size)
+        fragment = _place(quarter, random, np.full(num, settings.scale), np.pi, 1.0, settings.size)
         scene = torch.maximum(scene, fragment)
     contrast = torch.from_numpy(random.uniform(settings.contrast, 1, (num, 1, 1, 1))).float()
     noise = torch.from_numpy(random.normal(0, settings.noise, scene.shape)).float()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,10 @@ from kshot_core.spaces.nasbench201 import (
 
 SPACE = NASBench201()
 ARCHS = SPACE.archs()
-BEST_CIFAR10 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+BEST_CIFAR10 = (
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+)
 FIRST = (
     "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"
     "+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
@@ -83,7 +87,7 @@ def test_text_names_the_operation_and_source_of_every_edge(arch: Arch) -> None:
     ],
 )
 def test_malformed_text_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="NAS-Bench-201 architecture reads|an operation is one of"):
+    with pytest.raises(ValueError, match=r"architecture reads \|op~0\||operation is one of"):
         SPACE.from_string(text)
 
 
@@ -135,7 +139,7 @@ def _live_by_paths(arch: Arch) -> Arch:
     ways = [(0, 1, 3), (0, 2, 3), (0, 1, 2, 3), (0, 3)]
     live: set[tuple[int, int]] = set()
     for way in ways:
-        edges = list(zip(way, way[1:], strict=False))
+        edges = list(pairwise(way))
         if all(arch[EDGES.index(edge)] != NONE for edge in edges):
             live.update(edges)
     return tuple(choice if edge in live else NONE for edge, choice in zip(EDGES, arch, strict=True))
@@ -176,9 +180,8 @@ def test_costs_equal_the_benchmark(shared_data: Path) -> None:
         "imagenet16-120/flops_M": [imagenet.flops(arch) for arch in from_text],
     }
     for column, ours in rows.items():
-        # The columns are millions with six decimals: exact to a parameter, flops to a tenth.
-        np.testing.assert_allclose(np.array(ours), table[column] * 1e6, rtol=0, atol=10.5)
-        np.testing.assert_allclose(np.array(ours), table[column] * 1e6, rtol=1e-6, atol=0.5)
+        # The columns are millions, written with at most six decimals.
+        np.testing.assert_allclose(np.array(ours), table[column] * 1e6, rtol=0, atol=0.5)
 
 
 MACROS = [

@@ -105,12 +105,16 @@ def _x(space: NASBench201, num: int = 4) -> Tensor:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("training", [True, False])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(arch=archs)
 def test_supernet_equals_the_reference(kind: str, training: bool, arch: Arch) -> None:
     space = KINDS[kind]
     network = _supernet(space).train(training)
-    expected = Reference(network, space, training)(_x(space), arch)
+    # Where batch-norm has a shift of its own, a convolution of a node that no data reaches would
+    # add that shift; the supernet leaves it out. Otherwise dead edges are computed as written.
+    exact = not space.affine and space.batch_norm == "batch"
+    written = arch if exact else space.canonical(arch)
+    expected = Reference(network, space, training)(_x(space), written)
     with torch.no_grad():
         torch.testing.assert_close(network(_x(space), arch), expected, rtol=1e-8, atol=1e-8)
 
@@ -122,7 +126,7 @@ def test_without_a_path_the_output_does_not_depend_on_the_input(arch: Arch) -> N
     assert torch.equal(output, output[:1].expand_as(output))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(arch=archs)
 def test_dead_edges_change_nothing_and_get_no_gradient(arch: Arch) -> None:
     space = KINDS["affine"]

@@ -1,0 +1,117 @@
+"""Making a truth table: resumable, in the common format, refusing what does not belong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from benchmark import standalone
+from benchmark.datasets import digits
+from benchmark.datasets.splits import DataRequest
+from benchmark.errors import UserError
+from benchmark.ground_truth import TruthTable, default_column, find_truth
+from benchmark.standalone import StandaloneConfig, draw_archs, main, make_truth
+from kshot_core.spaces import NASBench201
+from kshot_core.standalone import StandaloneRecipe
+
+TINY = StandaloneConfig(num_archs=3, num_seeds=2, channels=2, recipe=StandaloneRecipe(batch_size=20))
+
+
+@pytest.fixture(autouse=True)
+def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def few(request: DataRequest) -> object:
+        return digits.load_digits(request, num_train=100, num_valid=100)
+
+    monkeypatch.setattr(standalone, "load_splits", lambda dataset, request: few(request))
+    standalone._images.cache_clear()
+
+
+def test_draw_is_uniform_over_valid_archs_and_extends() -> None:
+    space = NASBench201()
+    archs = draw_archs(300)
+    assert draw_archs(20) == archs[:20]
+    assert len(set(archs)) == 300
+    assert all(space.is_valid(arch) for arch in archs)
+    # A share of the sample near that of the space: 4/5 of all choices are no "none".
+    share = sum(choice != 0 for arch in archs for choice in arch) / 1800
+    assert 0.77 < share < 0.86
+    with pytest.raises(UserError, match="--archs must be"):
+        draw_archs(15_625)
+
+
+def test_table_is_like_any_other_and_its_mean_is_the_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "truth.csv"
+    table = make_truth(TINY, path, jobs=1)
+    again = TruthTable.load(path)
+    assert [str(column) for column in again.columns()] == [
+        "digits/valid/1ep/mean",
+        "digits/valid/1ep/seed0",
+        "digits/valid/1ep/seed1",
+    ]
+    assert again.frame.equals(table.frame)
+    assert str(default_column("digits", again)) == "digits/valid/1ep/mean"
+    mean = again.frame.iloc[:, 1:].mean(axis=1)
+    assert again.frame.iloc[:, 0].to_numpy() == pytest.approx(mean.to_numpy(), abs=1e-3)
+    account = json.loads((tmp_path / "truth.json").read_text())
+    assert account["config"]["num_archs"] == 3
+    assert not list(tmp_path.glob("*.partial.jsonl"))
+
+
+def test_stopped_and_resumed_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_truth(TINY, tmp_path / "whole.csv", jobs=1)
+    real, calls = standalone.train_one, []
+
+    def stop_at_the_third(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(standalone, "train_one", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        make_truth(TINY, tmp_path / "stopped.csv", jobs=1)
+    partial = tmp_path / "stopped.csv.partial.jsonl"
+    partial.write_text(partial.read_text() + '{"accuracy": 12')
+    monkeypatch.setattr(standalone, "train_one", real)
+    assert make_truth(TINY, tmp_path / "stopped.csv", jobs=1).frame.equals(whole.frame)
+
+
+def test_results_of_another_config_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "truth.csv.partial.jsonl").write_text('{"dataset": "cifar10"}\n')
+    with pytest.raises(UserError, match="another config"):
+        make_truth(TINY, tmp_path / "truth.csv", jobs=1)
+
+
+def test_program_refuses_wrong_numbers_and_existing_tables(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--epochs must be at least 1, got 0"):
+        main(["--to", str(tmp_path / "truth.csv"), "--epochs", "0"])
+    (tmp_path / "truth.csv").write_text("")
+    with pytest.raises(UserError, match="exists already"):
+        main(["--to", str(tmp_path / "truth.csv")])
+
+
+def test_embedded_truth_is_worth_ranking_against() -> None:
+    """The shipped table: enough architectures, two seeds, and seeds that agree."""
+    from benchmark.metrics import kendall_tau_b  # noqa: PLC0415
+
+    path = find_truth("digits")
+    table = TruthTable.load(path)
+    column = default_column("digits", table)
+    seeds = table.seeds_of(column)
+    assert len(table.frame) >= 300
+    assert len(seeds) >= 2
+    first, second = table.both(seeds[0], seeds[1])
+    assert kendall_tau_b(first.to_numpy(), second.to_numpy()) >= 0.75
+    account = json.loads(path.with_suffix(".json").read_text())
+    assert account["config"]["num_archs"] == len(table.frame)
+
+
+def test_embedded_scenes_are_the_ones_the_truth_was_made_of() -> None:
+    account = json.loads(find_truth("digits").with_suffix(".json").read_text())
+    described = digits.load_digits(DataRequest()).description
+    # Not the checksum: another processor may round a few pixels the other way.
+    assert described["source"] == account["data"]["source"]
+    assert described["split"] == account["data"]["split"]

@@ -1,0 +1,213 @@
+"""What every plug-in must keep to, and that every plug-in is held to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import kshot_core.sampling
+import kshot_core.sharing
+import kshot_core.spaces
+from kshot_core.sampling import SAMPLERS, sample
+from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.space import Arch, check_arch, encode
+from kshot_core.spaces import SPACES, NASBench201
+
+SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
+ARCHS = SPACE.archs()[:300]
+SMALL: dict[str, Callable[[], NASBench201]] = {"nasbench201": lambda: SPACE}
+# A number of copies that each strategy can have.
+COPIES = {"one-shot": 1, "few-shot": 5}
+SEEDED = {"random", "simplex"}
+TRAINED = {"simplex"}
+
+
+def _sharing(name: str, seed: int = 0, encoding: str = "raw") -> nn.Module:
+    options = SharingOptions(seed=seed, encoding=encoding)
+    return SHARING[name](SPACE, COPIES.get(name, 4), options)
+
+
+@pytest.mark.parametrize("name", SHARING)
+class TestSharing:
+    def test_codes_are_rows_on_the_simplex(self, name: str) -> None:
+        sharing = _sharing(name)
+        codes = sharing(ARCHS)
+        assert codes.shape == (len(ARCHS), sharing.K)
+        assert codes.dtype == torch.float32
+        assert (codes >= 0).all()
+        torch.testing.assert_close(codes.sum(1), torch.ones(len(ARCHS)))
+
+    def test_no_architectures_give_no_codes(self, name: str) -> None:
+        sharing = _sharing(name)
+        assert sharing([]).shape == (0, sharing.K)
+
+    def test_codes_are_deterministic(self, name: str) -> None:
+        assert torch.equal(_sharing(name)(ARCHS), _sharing(name)(ARCHS))
+        sharing = _sharing(name)
+        before = sharing(ARCHS)
+        torch.rand(3)
+        assert torch.equal(sharing(ARCHS), before)
+        assert torch.equal(sharing.eval()(ARCHS), sharing.train()(ARCHS))
+
+    def test_a_code_depends_on_its_architecture_alone(self, name: str) -> None:
+        sharing = _sharing(name)
+        codes = sharing(ARCHS[:50])
+        each = torch.cat([sharing([arch]) for arch in ARCHS[:50]])
+        torch.testing.assert_close(codes, each)
+        torch.testing.assert_close(codes.flip(0), sharing(ARCHS[:50][::-1]))
+
+    @pytest.mark.parametrize("encoding", ["raw", "canonical"])
+    def test_what_it_reads_decides_the_code(self, name: str, encoding: str) -> None:
+        sharing = _sharing(name, encoding=encoding)
+        codes = sharing(ARCHS)
+        first: dict[object, torch.Tensor] = {}
+        for arch, code in zip(ARCHS, codes, strict=True):
+            torch.testing.assert_close(code, first.setdefault(sharing.reads(arch), code))
+
+    def test_the_seed_decides_what_is_random(self, name: str) -> None:
+        same = torch.equal(_sharing(name, seed=0)(ARCHS), _sharing(name, seed=1)(ARCHS))
+        assert same == (name not in SEEDED)
+
+    def test_building_one_leaves_global_random_state_alone(self, name: str) -> None:
+        before = torch.get_rng_state()
+        _sharing(name)(ARCHS)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_state_round_trip(self, name: str) -> None:
+        other = _sharing(name, seed=1)
+        other.load_state_dict(_sharing(name, seed=0).state_dict())
+        assert torch.equal(other(ARCHS), _sharing(name, seed=0)(ARCHS))
+
+    def test_trained_strategies_pass_gradients_on(self, name: str) -> None:
+        sharing = _sharing(name)
+        codes = sharing(ARCHS)
+        assert codes.requires_grad == (name in TRAINED) == bool(list(sharing.parameters()))
+        if name in TRAINED:
+            codes.square().sum().backward()
+            assert all(parameter.grad is not None for parameter in sharing.parameters())
+
+    def test_it_moves_between_devices(self, name: str) -> None:
+        sharing = _sharing(name).to("meta")
+        values = [*sharing.parameters(), *sharing.buffers()]
+        assert all(value.device.type == "meta" for value in values)
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+    def test_codes_are_the_same_on_a_gpu(self, name: str) -> None:
+        codes = _sharing(name).to("cuda")(ARCHS)
+        torch.testing.assert_close(codes.cpu(), _sharing(name)(ARCHS), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+class TestSampler:
+    def test_paths_are_architectures_of_the_space(self, name: str) -> None:
+        sampler, generator = SAMPLERS[name](SPACE), torch.Generator().manual_seed(0)
+        for _ in range(100):
+            archs = sampler(generator)
+            assert isinstance(archs, tuple)
+            assert len(archs) >= 1
+            for arch in archs:
+                assert check_arch(arch, SPACE.num_choices) == arch
+                assert all(type(choice) is int for choice in arch)
+
+    def test_all_randomness_is_the_generators(self, name: str) -> None:
+        def draw(seed: int) -> list[Arch]:
+            sampler = SAMPLERS[name](SPACE)
+            return sample(sampler, 40, torch.Generator().manual_seed(seed))
+
+        before = torch.get_rng_state()
+        assert draw(0) == draw(0) != draw(1)
+        assert torch.equal(torch.get_rng_state(), before)
+
+    def test_it_keeps_no_state(self, name: str) -> None:
+        sampler = SAMPLERS[name](SPACE)
+        generator = torch.Generator().manual_seed(0)
+        sampler(generator)
+        state = generator.get_state()
+        expected = sampler(generator)
+        fresh = torch.Generator()
+        fresh.set_state(state)
+        assert SAMPLERS[name](SPACE)(fresh) == expected
+
+    def test_every_choice_comes_up(self, name: str) -> None:
+        archs = sample(SAMPLERS[name](SPACE), 600, torch.Generator().manual_seed(0))
+        for site, num in enumerate(SPACE.num_choices):
+            assert {arch[site] for arch in archs} == set(range(num))
+
+
+@pytest.mark.parametrize("name", SPACES)
+class TestSpace:
+    def _archs(self, name: str) -> list[Arch]:
+        sampler = SAMPLERS["uniform"](SMALL[name]())
+        return sample(sampler, 40, torch.Generator().manual_seed(0))
+
+    def test_it_is_known_by_its_name(self, name: str) -> None:
+        assert SMALL[name]().name == name
+
+    def test_text_round_trip(self, name: str) -> None:
+        space = SMALL[name]()
+        for arch in self._archs(name):
+            assert space.from_string(space.to_string(arch)) == arch
+        with pytest.raises(ValueError, match="got"):
+            space.from_string("no architecture")
+
+    def test_canonical_form_is_a_representative(self, name: str) -> None:
+        space = SMALL[name]()
+        for arch in self._archs(name):
+            live = space.canonical(arch)
+            assert check_arch(live, space.num_choices) == live
+            assert space.canonical(live) == live
+            assert space.is_valid(live) == space.is_valid(arch)
+            assert space.num_convolutions(live) == space.num_convolutions(arch)
+
+    def test_the_encoding_tells_architectures_apart(self, name: str) -> None:
+        archs = list(dict.fromkeys(self._archs(name)))
+        assert len(encode(archs, SMALL[name]().num_choices).unique(dim=0)) == len(archs)
+
+    def test_costs_are_those_of_the_standalone_network(self, name: str) -> None:
+        space = SMALL[name]()
+        for arch in self._archs(name)[:10]:
+            parameters = space.standalone(arch).parameters()
+            assert space.params(arch) == sum(parameter.numel() for parameter in parameters)
+            assert space.flops(arch) > 0
+
+    def test_networks_are_called_as_promised(self, name: str) -> None:
+        space = SMALL[name]()
+        x = torch.randn(2, 3, 8, 8)
+        supernet = space.supernet()
+        for arch in self._archs(name)[:10]:
+            assert space.standalone(arch)(x).shape == supernet(x, arch).shape == (2, 3)
+
+    def test_validity_says_whether_the_output_depends_on_the_input(self, name: str) -> None:
+        space = SMALL[name]()
+        supernet, x = space.supernet(), torch.randn(4, 3, 8, 8)
+        pathless = [arch for arch in ARCHS if not space.is_valid(arch)][:3]
+        for arch in [*self._archs(name)[:10], *pathless]:
+            output = supernet(x, arch)
+            assert torch.equal(output, output[:1].expand_as(output)) != space.is_valid(arch)
+
+
+@pytest.mark.parametrize(
+    ("package", "registry"),
+    [
+        (kshot_core.sharing, SHARING),
+        (kshot_core.sampling, SAMPLERS),
+    ],
+    ids=["sharing", "sampling"],
+)
+def test_every_file_is_registered(package: object, registry: dict[str, object]) -> None:
+    folder = Path(package.__file__).parent  # type: ignore[attr-defined]
+    files = {path.stem.replace("_", "-") for path in folder.glob("[!_]*.py")}
+    assert files == set(registry)
+
+
+def test_every_space_is_registered_and_has_small_settings_here() -> None:
+    folder = Path(kshot_core.spaces.__file__).parent
+    files = {path.stem for path in folder.glob("[!_]*.py") if not path.stem.endswith("_network")}
+    assert files == set(SPACES) == set(SMALL)
+    for name, space in SPACES.items():
+        assert isinstance(SMALL[name](), space)

@@ -1,0 +1,82 @@
+"""Training of one architecture alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import made_up
+import pytest
+import torch
+from torch import nn
+
+from kshot_core.spaces import NASBench201
+from kshot_core.standalone import (
+    StandaloneRecipe,
+    accuracy,
+    build_standalone,
+    train_standalone,
+)
+
+SPACE = NASBench201(channels=4, cells=1, num_classes=made_up.NUM_CLASSES, image_size=6)
+ARCH = (3, 1, 2, 1, 4, 3)
+RECIPE = StandaloneRecipe(epochs=4, batch_size=16)
+
+
+def _trained(seed: int) -> nn.Module:
+    network = build_standalone(SPACE, ARCH, seed)
+    train_standalone(network, made_up.images(160), RECIPE, seed)
+    return network
+
+
+def test_it_learns_what_there_is_to_learn() -> None:
+    validation = made_up.images(80, seed=1)
+    untrained = accuracy(build_standalone(SPACE, ARCH, 0), validation, 40)
+    trained = accuracy(_trained(0), validation, 40)
+    assert untrained < 60
+    assert 85 < trained <= 100
+
+
+def test_same_seed_same_network_other_seed_another() -> None:
+    first, again, other = (_trained(seed).state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["stem.conv.weight"], other["stem.conv.weight"])
+    before = torch.get_rng_state()
+    _trained(2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_seed_alone_gives_the_initial_weights() -> None:
+    torch.rand(5)
+    first = build_standalone(SPACE, ARCH, 7).state_dict()
+    torch.rand(5)
+    again = build_standalone(SPACE, ARCH, 7).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_the_learning_rate_warms_up_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    step = torch.optim.SGD.step
+
+    def recorded(self: torch.optim.SGD, closure: None = None) -> None:
+        rates.append(self.param_groups[0]["lr"])
+        step(self, closure)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+    recipe = StandaloneRecipe(epochs=2, batch_size=16, learning_rate=0.2, warmup=0.25)
+    train_standalone(build_standalone(SPACE, ARCH, 0), made_up.images(160), recipe, 0)
+    assert len(rates) == 20
+    assert rates[:5] == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2])
+    assert max(rates) == pytest.approx(0.2)
+    assert all(left >= right for left, right in pairwise(rates[4:]))
+    assert 0 < rates[-1] < 0.01
+
+
+def test_accuracy_is_the_percentage_right() -> None:
+    images = made_up.images(40)
+
+    class First(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.eye(made_up.NUM_CLASSES)[0].expand(len(x), -1)
+
+    expected = 100 * float((images.labels == 0).float().mean())
+    assert accuracy(First(), images, batch_size=8) == pytest.approx(expected)

@@ -1,0 +1,166 @@
+"""The examples of CONTRIBUTING.md: each is run, registered by its last line, and used."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from synthetic import write_records
+
+from benchmark.config import RunConfig
+from benchmark.datasets import DataRequest, load_splits
+from benchmark.load import load_records
+from benchmark.metrics import METRICS
+from benchmark.tables import to_csv, to_latex, to_markdown
+from kshot_core.bank import KShot
+from kshot_core.data import ImageSet
+from kshot_core.evaluation import predict
+from kshot_core.sampling import SAMPLERS, Uniform, sample
+from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.spaces.nasbench201 import NASBench201
+from kshot_core.training import Recipe, Trainer
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = [
+    match[1] for match in re.finditer(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+]
+LAST_LINE = re.compile(r'^# in ([\w.]+)\.([A-Z]+): "([\w-]+)": (.+)$', re.MULTILINE)
+SPACE = NASBench201(channels=4, cells=1, image_size=8, image_channels=1)
+
+
+def images(num: int = 64) -> ImageSet:
+    """Noise with labels."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (num, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(10, (num,), generator=generator)
+    return ImageSet(pixels, labels, (0.5,), (0.3,))
+
+
+def train(space: Any, K: int, sharing: str, sampler: str) -> None:
+    """Train and score a bank for an epoch, with a strategy and a sampler by their names."""
+    codes = SHARING[sharing](space, K, SharingOptions())
+    recipe = Recipe(epochs=1, batch_size=32, warmup_epochs=0, num_groups=2)
+    shared = KShot(space.supernet(), K)
+    trainer = Trainer(shared, codes, SAMPLERS[sampler](space), images(), recipe, seed=0)
+    assert np.isfinite(trainer.run_epoch()["weight_loss"])
+    archs = sample(Uniform(space), 4, torch.Generator().manual_seed(0))
+    scores = predict(shared, codes, archs, images(), space.canonical, batch_size=32)
+    assert np.isfinite(scores.loss).all()
+
+
+def use_sampler(name: str, tmp_path: Path) -> None:
+    """Draw, and be asked for in a config."""
+    archs = sample(SAMPLERS[name](SPACE), 9, torch.Generator().manual_seed(0))
+    assert archs == sample(SAMPLERS[name](SPACE), 9, torch.Generator().manual_seed(0))
+    assert all(SPACE.from_string(SPACE.to_string(arch)) == arch for arch in archs)
+    assert RunConfig(sampler=name).sampler == name
+    train(SPACE, 2, "simplex", name)
+
+
+def use_sharing(name: str, tmp_path: Path) -> None:
+    """Codes lie on the simplex, and are equal where what they read is."""
+    strategy: Any = SHARING[name](SPACE, 3, SharingOptions())
+    archs = sample(Uniform(SPACE), 50, torch.Generator().manual_seed(0))
+    codes = strategy(archs)
+    assert codes.shape == (50, 3)
+    assert bool((codes >= 0).all())
+    torch.testing.assert_close(codes.sum(1), torch.ones(50))
+    by_key: dict[Any, torch.Tensor] = {}
+    for arch, code in zip(archs, codes, strict=True):
+        assert torch.equal(by_key.setdefault(strategy.reads(arch), code), code)
+    assert RunConfig(sharing=name).sharing == name
+    train(SPACE, 3, name, "uniform")
+
+
+def use_space(name: str, tmp_path: Path) -> None:
+    """Every strategy and sampler takes it; what it says of its networks is so."""
+    space = importlib.import_module("kshot_core.spaces").SPACES[name]()
+    for arch in sample(Uniform(space), 5, torch.Generator().manual_seed(0)):
+        assert space.from_string(space.to_string(arch)) == arch
+        alone = space.standalone(arch)
+        assert space.params(arch) == sum(weight.numel() for weight in alone.parameters())
+        assert alone(torch.zeros(2, 1, 12, 12)).shape == (2, 10)
+    with pytest.raises(ValueError, match="3-1-3"):
+        space.from_string("five")
+    for sharing in SHARING:
+        train(space, 1 if sharing == "one-shot" else 2, sharing, "uniform")
+    for sampler in SAMPLERS:
+        train(space, 2, "simplex", sampler)
+
+
+def use_dataset(name: str, tmp_path: Path) -> None:
+    """The loader's checks pass, and a seed gives the same images again."""
+    splits = load_splits(name, DataRequest(seed=3))
+    assert splits.name == name
+    assert torch.equal(splits.train_images, load_splits(name, DataRequest(seed=3)).train_images)
+    assert RunConfig(dataset=name).dataset == name
+
+
+def use_metric(name: str, tmp_path: Path) -> None:
+    """A float, whatever the order of the architectures; the perfect ranking is the best."""
+    true = np.array([50.0, 60.0, 70.0, 80.0])
+    metric = METRICS[name]
+    assert metric(true, true) == metric(true[::-1], true[::-1]) == 0.75
+    assert metric(np.ones(4), true) == pytest.approx(0.375)
+    with pytest.raises(ValueError, match=r"NaN|finite"):
+        metric(np.array([1.0, np.nan, 2.0, 3.0]), true)
+
+
+def use_table(name: str, tmp_path: Path) -> None:
+    """Built and shown in all three forms."""
+    write_records(tmp_path, copies=(1, 8), num_seeds=2)
+    table = importlib.import_module("benchmark.tables").TABLES[name]
+    values = table.build(load_records(tmp_path))
+    assert len(values) == 2
+    assert table.title in to_markdown(table, values)
+    assert table.title in to_latex(table, values)
+    assert to_csv(values).count("\n") == 3
+
+
+def use_figure(name: str, tmp_path: Path) -> None:
+    """Drawn where it can be, and else says why not."""
+    module = importlib.import_module("benchmark.figures")
+    draw = module.FIGURES[name]
+    write_records(tmp_path, copies=(1, 8), num_seeds=1)
+    records = load_records(tmp_path)
+    draw(records).savefig(tmp_path / "figure.png")
+    with pytest.raises(module.FigureUnavailableError):
+        draw(records[records["config.K"] == 8])
+
+
+USES: dict[str, Callable[[str, Path], None]] = {
+    "SAMPLERS": use_sampler,
+    "SHARING": use_sharing,
+    "SPACES": use_space,
+    "DATASETS": use_dataset,
+    "METRICS": use_metric,
+    "TABLES": use_table,
+    "FIGURES": use_figure,
+}
+
+
+def test_there_is_an_example_of_everything() -> None:
+    assert sorted(LAST_LINE.findall(block)[0][1] for block in BLOCKS) == sorted(USES)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.partition("\n")[0].lstrip("# "))
+def test_example_works(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ((module, registry, name, value),) = LAST_LINE.findall(block)
+    # Classes look up their module, dataclasses among them.
+    path = tmp_path / f"example_{registry.lower()}.py"
+    path.write_text(block, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    example = importlib.import_module(path.stem)
+    entries = getattr(importlib.import_module(module), registry)
+    assert name not in entries
+    monkeypatch.setitem(entries, name, eval(value, vars(example)))
+    USES[registry](name, tmp_path)
+    monkeypatch.delitem(sys.modules, path.stem)
