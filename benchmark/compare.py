@@ -35,7 +35,7 @@ def compare(
         and ``also``: the same metrics against other columns about the same training set.
     """
     true = target.values(target.archs)
-    controls = {
+    controls: dict[str, list[float]] = {
         "params": [space.live_params(arch) for arch in target.archs],
         "flops": [space.live_flops(arch) for arch in target.archs],
         "live_convolutions": [space.num_convolutions(arch) for arch in target.archs],

@@ -133,9 +133,7 @@ class _Tracked:
         """Evenly spaced architectures of the target, the same ones for every run of it."""
         num = min(config.track_archs, len(target.archs))
         archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
-        return cls(
-            config.track_every, archs, target.values(archs), images, config.score_batch_size
-        )
+        return cls(config.track_every, archs, target.values(archs), images, config.score_batch_size)
 
     def tau(self, trainer: Trainer) -> float | None:
         scores = predict(

@@ -77,8 +77,9 @@ def kendall_tau_b(predicted: ArrayLike, true: ArrayLike) -> float:
     predicted, true = varying(predicted, true)
     # The asymptotic p-value is never used; asking for it avoids the costly exact one.
     # Only the statistic is used; the p-value that comes with it divides by zero for two archs.
-    method = "asymptotic" if true.size > 2 else "exact"
-    return float(stats.kendalltau(predicted, true, variant="b", method=method).statistic)
+    if true.size == 2:
+        return float(np.sign((predicted[1] - predicted[0]) * (true[1] - true[0])))
+    return float(stats.kendalltau(predicted, true, variant="b", method="asymptotic").statistic)
 
 
 def kendall_tau_a(predicted: ArrayLike, true: ArrayLike) -> float:

@@ -52,7 +52,9 @@ class RunFolder:
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UserError(f"{path} is damaged ({error}); delete its folder to run again") from None
+            raise UserError(
+                f"{path} is damaged ({error}); delete its folder to run again"
+            ) from None
         return record
 
     @contextmanager

@@ -71,7 +71,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     # A shorter training than the preset's must not be all warm-up.
     if given.epochs is not None and given.warmup_epochs is None:
         settings["warmup_epochs"] = min(settings["warmup_epochs"], given.epochs // 2)
-    if num_seeds < 1 or given.jobs is not None and given.jobs < 1:
+    if num_seeds < 1 or (given.jobs is not None and given.jobs < 1):
         option, value = ("--seeds", num_seeds) if num_seeds < 1 else ("--jobs", given.jobs)
         raise UserError(f"{option} must be at least 1, got {value}")
     configs = [
@@ -109,7 +109,9 @@ def run(request: Request) -> list[dict[str, Any]]:
         UserError: bad input, found before training where it can be.
     """
     _check_writable(request.places.results)
-    for config in {dataclasses.replace(c, seed=0, K=1, sharing="one-shot") for c in request.configs}:
+    for config in {
+        dataclasses.replace(c, seed=0, K=1, sharing="one-shot") for c in request.configs
+    }:
         # Both are quick next to training: what is wrong with them is said first, and a download
         # happens once, not in every process.
         load_target(config, request.places)

@@ -56,7 +56,8 @@ class Target:
     ) -> npt.NDArray[np.float64]:
         """The truth of architectures (A,), percent, from the column or from another one."""
         series = self.table.column(column or self.column)
-        return series.loc[[to_string(arch) for arch in archs]].to_numpy()
+        values = series.loc[[to_string(arch) for arch in archs]]
+        return values.to_numpy(dtype=np.float64)
 
 
 def build_space(config: RunConfig, splits: Splits) -> NASBench201:

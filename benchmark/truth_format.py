@@ -190,8 +190,8 @@ def check_frame(frame: pd.DataFrame, name: str) -> None:
     if frame.empty:
         raise UserError(f"{name} is empty: at least one arch and one column of accuracies wanted")
     if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()]
-        raise UserError(f"{name} has columns of the same name: {few(twice)}; keep one of each")
+        again = few(frame.columns[frame.columns.duplicated()])
+        raise UserError(f"{name} has columns of the same name: {again}; keep one of each")
     archs = list(frame.index)
     wrong = [_line(frame, row) for row, arch in enumerate(archs) if arch not in index_by_arch()]
     if wrong:

@@ -191,7 +191,7 @@ class KShot(nn.Module):
             key = self._groups[name]
             flat = _merge(self.bank[key], self._call.code)
             shapes = self._shapes[key]
-            parts = flat.split([shape.numel() for _, shape in shapes])
+            parts = torch.split(flat, [shape.numel() for _, shape in shapes])
             for (part_name, shape), part in zip(shapes, parts, strict=True):
                 weights[grad, part_name] = part.view(shape)
         return weights[grad, name]

@@ -117,6 +117,8 @@ def predict(
     """Score every architecture asked for.
 
     Args:
+        shared: the bank.
+        sharing: the strategy that gives the codes.
         archs: A architectures.
         images: the images to classify, the same for all.
         canonical: the space's ``canonical``; equal networks run once.

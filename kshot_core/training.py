@@ -261,7 +261,7 @@ class Trainer:
         losses = [
             F.cross_entropy(self.shared(images, arch, code), labels)
             for arch, code, images, labels in zip(
-                archs, codes, x.split(size), y.split(size), strict=False
+                archs, codes, torch.split(x, size), torch.split(y, size), strict=False
             )
         ]
         return torch.stack(losses).mean()

@@ -9,7 +9,7 @@ second wall, and the only one for files whose checksum nobody published.
 from __future__ import annotations
 
 import io
-import pickle  # noqa: S403
+import pickle
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Globals = Mapping[tuple[str, str], Callable[..., Any]]
 
 
-def _dtype(obj: str, align: object = None, copy: object = None) -> np.dtype[Any]:  # noqa: ARG001
+def _dtype(obj: str, align: object = None, copy: object = None) -> np.dtype[Any]:
     """``numpy.dtype`` for plain values only.
 
     Old files give ``align`` as 0, about which numpy 2.4 warns. Always a copy, since what follows
@@ -72,7 +72,7 @@ class _RefusedError(Exception):
     """A global that is not admitted; carries its name out of the unpickler."""
 
 
-class _RestrictedUnpickler(pickle.Unpickler):  # noqa: S301
+class _RestrictedUnpickler(pickle.Unpickler):
     """An unpickler that looks names up in a table and imports nothing."""
 
     def __init__(self, file: BinaryIO, allowed: Globals) -> None:

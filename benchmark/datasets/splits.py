@@ -120,7 +120,7 @@ def choose_split(
 def _draw_split(sizes: tuple[int, int], seed: int) -> tuple[list[int], list[int]]:
     """A random split of ``sum(sizes)`` images."""
     # Of all generators at hand only random.random() promises the same numbers in every version.
-    generator = random.Random(seed)  # noqa: S311
+    generator = random.Random(seed)
     order = sorted(range(sum(sizes)), key=lambda _: generator.random())
     return sorted(order[: sizes[0]]), sorted(order[sizes[0] :])
 

@@ -2,4 +2,6 @@
 
 from kshot_core.spaces.nasbench201 import NASBench201
 
+__all__ = ["SPACES", "NASBench201"]
+
 SPACES = {"nasbench201": NASBench201}

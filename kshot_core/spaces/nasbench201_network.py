@@ -102,7 +102,9 @@ class Cell(nn.Module):
 class _Macro(nn.Module):
     """Stem, three stages of cells with reductions between them, classifier."""
 
-    def __init__(self, space: NASBench201, choices: tuple[tuple[int, ...], ...], affine: bool):
+    def __init__(
+        self, space: NASBench201, choices: tuple[tuple[int, ...], ...], affine: bool
+    ) -> None:
         super().__init__()
         running = space.batch_norm == "running"
         self.canonical = space.canonical

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+
 from benchmark.config import RunConfig
 from benchmark.execute import run_one
 from benchmark.ground_truth import TruthTable

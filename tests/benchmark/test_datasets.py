@@ -86,9 +86,7 @@ def test_the_real_cifar10(shared_data: Path) -> None:
     # Not pytest's own folder, which stays behind: these are 150 MB.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subprocess.run(  # noqa: S603
-            [sys.executable, str(script), name, *names], check=True, capture_output=True
-        )
+        subprocess.run([sys.executable, str(script), name, *names], check=True, capture_output=True)
         split = shared_data / "nb201" / CIFAR10_SPLIT.file
         splits = load_splits("cifar10", DataRequest(folder, split_file=split))
         for batch in CIFAR10.groups[0]:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmark.errors import UserError
 from runs import TINY, run_tiny, tiny, write_truth
+
+from benchmark.errors import UserError
 
 
 class Killed(Exception):
@@ -46,20 +48,18 @@ def test_killed_at_any_event_and_resumed_gives_the_same_bytes(
 ) -> None:
     config = tiny(**changes)
     whole = run_tiny(config, tmp_path / "whole", truth)
-    attempts = 0
-    while True:
+    record, attempts = None, 0
+    while record is None:
+        # Every attempt is let to do a little more than the one before.
         attempts += 1
-        seen = 0
+        countdown = iter(range(attempts))
 
-        def kill(stage: str, done: int, total: int) -> None:
-            nonlocal seen
-            seen += 1
-            if seen > attempts:
+        def kill(stage: str, done: int, total: int, countdown: Iterator[int] = countdown) -> None:
+            if next(countdown, None) is None:
                 raise Killed
 
         try:
             record = run_tiny(config, tmp_path / "killed", truth, kill)
-            break
         except Killed:
             assert not list((tmp_path / "killed").glob("records/*/*/*/*/record.json"))
     assert attempts > 3

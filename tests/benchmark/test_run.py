@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from runs import write_truth
+
 from benchmark.config import HELP, RunConfig
 from benchmark.errors import UserError
 from benchmark.run import main, parse
-from runs import write_truth
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_unwritable_results(truth: Path, tmp_path: Path) -> None:
 
 def test_exit_code_2_one_line_no_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmark.run", "--dataset", "mnist"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=None, timeout=120)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: --dataset is one of")
@@ -150,5 +151,7 @@ def test_runs_in_parallel_end_with_tables_and_figures(
     assert (tmp_path / "figures" / "tau_against_k.png").is_file()
     assert "ceiling" in capsys.readouterr().out
     # One process or several, the same bytes.
-    alone = main([*options, "--K", "3", "--seeds", "1", "--jobs", "1", "--results", str(tmp_path / "alone")])
+    alone = main(
+        [*options, "--K", "3", "--seeds", "1", "--jobs", "1", "--results", str(tmp_path / "alone")]
+    )
     assert alone[0]["metrics"] == records[2]["metrics"]

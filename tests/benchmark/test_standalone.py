@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from benchmark import standalone
 from benchmark.datasets import digits
 from benchmark.datasets.splits import DataRequest
@@ -15,7 +16,9 @@ from benchmark.standalone import StandaloneConfig, draw_archs, main, make_truth
 from kshot_core.spaces import NASBench201
 from kshot_core.standalone import StandaloneRecipe
 
-TINY = StandaloneConfig(num_archs=3, num_seeds=2, channels=2, recipe=StandaloneRecipe(batch_size=20))
+TINY = StandaloneConfig(
+    num_archs=3, num_seeds=2, channels=2, recipe=StandaloneRecipe(batch_size=20)
+)
 
 
 @pytest.fixture(autouse=True)
