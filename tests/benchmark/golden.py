@@ -1,0 +1,112 @@
+"""Golden values: what tiny runs gave when they were last looked at.
+
+``python tests/benchmark/golden.py`` runs them again and rewrites ``golden.json``. Do that only when
+a change is meant to change results, and say so in the changelog.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "benchmark")]
+
+from runs import TINY, run_tiny, write_truth  # noqa: E402
+
+from benchmark.config import RunConfig  # noqa: E402
+from benchmark.execute import run_one  # noqa: E402
+from benchmark.setup import Places  # noqa: E402
+
+PATH = Path(__file__).with_name("golden.json")
+
+TINY_RUNS = {
+    "simplex": TINY,
+    "one-shot": dataclasses.replace(TINY, sharing="one-shot", K=1, batch_norm="running"),
+    "few-shot": dataclasses.replace(TINY, sharing="few-shot", K=5, sampler="balanced"),
+}
+
+# Long enough for a ranking, short enough for a test: some 300 steps, 100 architectures.
+RANKING = RunConfig(
+    K=1,
+    sharing="one-shot",
+    channels=8,
+    cells=1,
+    epochs=1,
+    batch_size=64,
+    learning_rate=0.1,
+    train_images=20_000,
+    warmup_epochs=0,
+    archs=100,
+    score_images=500,
+    score_batch_size=250,
+)
+RANKINGS = {
+    "one-shot": RANKING,
+    "simplex": dataclasses.replace(RANKING, K=4, sharing="simplex", simplex_every=8),
+}
+NUM_SEEDS = 5
+
+
+def platform() -> str:
+    """What has to be the same for the same bits: torch, and the instructions its kernels use."""
+    return f"torch {torch.__version__.partition('+')[0]}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def fingerprint(config: RunConfig) -> dict[str, Any]:
+    """Checksum of the predictions of a tiny run, and the predictions for a human to compare."""
+    with tempfile.TemporaryDirectory() as folder:
+        truth = write_truth(Path(folder) / "truth.csv")
+        run_tiny(config, Path(folder), truth)
+        (path,) = Path(folder).glob("records/*/*/*/*/predictions.npy")
+        predictions = np.load(path, allow_pickle=False)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    losses = [round(float(loss), 4) for loss in predictions["loss"]]
+    return {"sha256": digest, "loss": losses}
+
+
+def ranking_score(config: RunConfig) -> float:
+    """Kendall's tau-b of a short run against the shipped truth."""
+
+    def ignore(stage: str, done: int, total: int) -> None:
+        pass
+
+    with tempfile.TemporaryDirectory() as folder:
+        record = run_one(config, Places(results=Path(folder)), torch.device("cpu"), ignore)
+    tau: float = record["metrics"]["kendall_tau_b"]
+    return tau
+
+
+def main() -> None:
+    """Run everything and write the file."""
+    torch.set_num_threads(1)
+    scores = {
+        name: [ranking_score(dataclasses.replace(config, seed=seed)) for seed in range(NUM_SEEDS)]
+        for name, config in RANKINGS.items()
+    }
+    golden = {
+        "platform": platform(),
+        "tiny": {name: fingerprint(config) for name, config in TINY_RUNS.items()},
+        "ranking": {
+            name: {
+                "kendall_tau_b_by_seed": [round(tau, 4) for tau in taus],
+                "mean": round(float(np.mean(taus)), 4),
+                "sd": round(float(np.std(taus, ddof=1)), 4),
+            }
+            for name, taus in scores.items()
+        },
+    }
+    PATH.write_text(json.dumps(golden, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
