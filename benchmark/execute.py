@@ -176,12 +176,12 @@ def _train(
         started = time.perf_counter()
         try:
             figures: dict[str, Any] = dict(trainer.run_epoch())
-        except DivergedError as error:
+            figures["seconds"] = round(time.perf_counter() - started, 3)
+            if tracked.every and trainer.epoch % tracked.every == 0:
+                figures["kendall_tau_b"] = tracked.tau(trainer)
+                figures["num_archs"] = len(tracked.archs)
+        except (DivergedError, FloatingPointError) as error:
             raise UserError(f"{folder.path}: {error}") from None
-        figures["seconds"] = round(time.perf_counter() - started, 3)
-        if tracked.every and trainer.epoch % tracked.every == 0:
-            figures["kendall_tau_b"] = tracked.tau(trainer)
-            figures["num_archs"] = len(tracked.archs)
         log.append(figures)
         progress("training", trainer.epoch, num_epochs)
         if trainer.epoch == num_epochs or clock.due():
@@ -207,11 +207,14 @@ def _score(
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
     scores = done.tolist()
     rest = unique[len(scores) :]
-    for accuracy, loss in iterate_scores(trainer.shared, sharing, rest, batches):
-        scores.append([accuracy, loss])
-        progress("scoring", len(scores), len(unique))
-        if clock.due():
-            folder.save_scores(np.array(scores))
+    try:
+        for accuracy, loss in iterate_scores(trainer.shared, sharing, rest, batches):
+            scores.append([accuracy, loss])
+            progress("scoring", len(scores), len(unique))
+            if clock.due():
+                folder.save_scores(np.array(scores))
+    except FloatingPointError as error:
+        raise UserError(f"{folder.path}: {error}") from None
     with torch.no_grad():
         codes = sharing(archs[:_NUM_CODES]).float().cpu().numpy()
     return np.array(scores, dtype=np.float32).reshape(-1, 2)[positions], codes, len(unique)

@@ -57,7 +57,7 @@ class Target:
         """The truth of architectures (A,), percent, from the column or from another one."""
         series = self.table.column(column or self.column)
         values = series.loc[[to_string(arch) for arch in archs]]
-        return values.to_numpy(dtype=np.float64)
+        return np.asarray(values, dtype=np.float64)
 
 
 def build_space(config: RunConfig, splits: Splits) -> NASBench201:
@@ -161,7 +161,7 @@ def build_trainer(
         sharing: nn.Module = SHARING[config.sharing](space, config.K, options)
         sampler = SAMPLERS[config.sampler](space)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(config.seed, "weights"))
+            torch.default_generator.manual_seed(derive_seed(config.seed, "weights"))
             supernet = space.supernet()
         shared = KShot(
             supernet,

@@ -195,18 +195,33 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.standalone",
         description="Train architectures alone and write a truth table. A stopped run goes on.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--dataset", default="digits", help=f"one of {', '.join(DATASETS)}")
+    parser.add_argument(
+        "--dataset", default="digits", help=f"one of {', '.join(DATASETS)} (%(default)s)"
+    )
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="table to write")
-    parser.add_argument("--archs", type=int, default=defaults.num_archs, help="architectures")
-    parser.add_argument("--seeds", type=int, default=defaults.num_seeds, help="trainings of each")
-    parser.add_argument("--channels", type=int, default=defaults.channels, help="first width")
-    parser.add_argument("--cells", type=int, default=defaults.cells, help="cells a stage")
-    parser.add_argument("--epochs", type=int, default=recipe.epochs, help="passes over the images")
-    parser.add_argument("--batch-size", type=int, default=recipe.batch_size, help="images a step")
-    parser.add_argument("--learning-rate", type=float, default=recipe.learning_rate, help="of SGD")
-    parser.add_argument("--jobs", type=int, default=num_cores(), help="processes")
+    parser.add_argument(
+        "--archs", type=int, default=defaults.num_archs, help="architectures (%(default)s)"
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=defaults.num_seeds, help="trainings of each (%(default)s)"
+    )
+    parser.add_argument(
+        "--channels", type=int, default=defaults.channels, help="first width (%(default)s)"
+    )
+    parser.add_argument(
+        "--cells", type=int, default=defaults.cells, help="cells a stage (%(default)s)"
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=recipe.epochs, help="passes over the images (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=recipe.batch_size, help="images a step (%(default)s)"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=recipe.learning_rate, help="of SGD (%(default)s)"
+    )
+    parser.add_argument("--jobs", type=int, default=num_cores(), help="processes (%(default)s)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images")
     given = parser.parse_args(argv)
     least = {"seeds": 1, "channels": 1, "cells": 1, "epochs": 1, "batch_size": 2, "jobs": 1}

@@ -62,6 +62,10 @@ class Space(Protocol):
         """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
         ...
 
+    def supernet(self) -> nn.Module:
+        """The weight-sharing network of all architectures, called as ``supernet(x, arch)``."""
+        ...
+
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network(images)``."""
         ...

@@ -92,6 +92,8 @@ class Recipe:
         }.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.compensate and self.schedule == "joint":
+            raise ValueError("compensate is for weight steps; a joint step has many codes at once")
         if self.batch_size < 2 * self.num_groups:
             raise ValueError(
                 f"batch_size {self.batch_size} leaves fewer than 2 images for each of "
