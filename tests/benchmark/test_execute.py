@@ -73,13 +73,13 @@ def test_killed_at_any_event_and_resumed_gives_the_same_bytes(
 def test_process_killed_by_the_system_goes_on_and_gives_the_same_bytes(
     truth: Path, tmp_path: Path
 ) -> None:
-    options = ["--K", "2", "--seeds", "1", "--epochs", "30", "--channels", "4"]
+    options = ["--K", "2", "--seeds", "1", "--epochs", "16", "--channels", "4"]
     options += ["--train-images", "400", "--batch-size", "50", "--score-images", "500"]
     options += ["--jobs", "1", "--checkpoint-seconds", "0", "--truth", str(truth)]
     command = [sys.executable, "-m", "benchmark.run", *options, "--results"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, timeout=300)
-    for _ in range(3):
+    for _ in range(2):
         process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment)
         checkpoints: set[float] = set()
         deadline = time.monotonic() + 120
