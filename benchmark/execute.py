@@ -16,8 +16,9 @@ from benchmark.bootstrap import value_or_none
 from benchmark.compare import compare
 from benchmark.config import RunConfig
 from benchmark.errors import UserError
+from benchmark.load import PREDICTION
 from benchmark.metrics import kendall_tau_b
-from benchmark.records import PREDICTION, RunFolder
+from benchmark.records import RunFolder
 from benchmark.setup import (
     Places,
     Target,
@@ -85,6 +86,8 @@ def run_one(
         predictions = np.empty(len(target.archs), PREDICTION)
         predictions["index"] = [space.index(arch) for arch in target.archs]
         predictions["accuracy"], predictions["loss"] = scores.T
+        # With the truth beside them every metric can be computed again from the record alone.
+        predictions["true"] = target.values(target.archs)
         record = {
             "schema": 1,
             "config": config.to_dict(),

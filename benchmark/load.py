@@ -32,7 +32,7 @@ _REQUIRED: Mapping[str, type | tuple[type, ...]] = {
     "metrics.spearman": (int, float, type(None)),
     "metrics.pearson": (int, float, type(None)),
 }
-_PREDICTIONS = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4")])
+PREDICTION = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4"), ("true", "<f8")])
 
 
 def load_records(results: Path) -> pd.DataFrame:
@@ -70,16 +70,19 @@ def load_records(results: Path) -> pd.DataFrame:
 
 
 def load_predictions(run: Path) -> NDArray[np.void]:
-    """Read a run's scores, a structured array (A,): ``index``, ``accuracy`` in percent, ``loss``.
+    """Read a run's scores, a structured array (A,) of ``PREDICTION``.
+
+    ``index`` is the benchmark's index, ``accuracy`` the predicted one in percent, ``loss`` the
+    mean cross-entropy, ``true`` the stand-alone accuracy that the run was compared with.
 
     Raises:
         UserError: the file is absent, cut short or of another layout.
     """
     path = run / "predictions.npy"
     scores: NDArray[np.void] = _load_array(path)
-    if scores.ndim != 1 or scores.dtype != _PREDICTIONS:
+    if scores.ndim != 1 or scores.dtype != PREDICTION:
         raise UserError(
-            f"{path} should hold index, accuracy, loss in one row per arch, got "
+            f"{path} should hold index, accuracy, loss and true in one row per arch, got "
             f"{scores.dtype} of shape {scores.shape}; run again to rewrite it"
         )
     return scores

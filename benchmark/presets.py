@@ -20,11 +20,11 @@ def quick(dataset: str) -> dict[str, Any]:
         "cells": 1,
         "batch_size": 64,
         "learning_rate": 0.05,
-        "epochs": 12 if dataset == "digits" else 4,
+        "epochs": 4,
         "warmup_epochs": 1,
         "score_images": 1000,
         "score_batch_size": 250,
-        "track_every": 4,
+        "track_every": 1,
         "track_archs": 50,
         "num_seeds": 1,
     }

@@ -24,8 +24,6 @@ from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.files import write_atomically, write_json, write_text
 
-PREDICTION = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4")])
-
 
 class RunFolder:
     """The folder of one config's run under a results folder."""
