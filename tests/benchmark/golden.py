@@ -35,16 +35,15 @@ TINY_RUNS = {
     "few-shot": dataclasses.replace(TINY, sharing="few-shot", K=5, sampler="balanced"),
 }
 
-# Long enough for a ranking, short enough for a test: some 300 steps, 100 architectures.
+# Long enough for a ranking, short enough for a test: 1,250 steps, 100 architectures.
 RANKING = RunConfig(
     K=1,
     sharing="one-shot",
     channels=8,
     cells=1,
-    epochs=1,
+    epochs=2,
     batch_size=64,
-    learning_rate=0.1,
-    train_images=20_000,
+    learning_rate=0.05,
     warmup_epochs=0,
     archs=100,
     score_images=500,
@@ -54,7 +53,7 @@ RANKINGS = {
     "one-shot": RANKING,
     "simplex": dataclasses.replace(RANKING, K=4, sharing="simplex", simplex_every=8),
 }
-NUM_SEEDS = 5
+NUM_SEEDS = 3
 
 
 def platform() -> str:

@@ -107,7 +107,7 @@ def test_a_copied_record_is_not_counted_twice(tmp_path: Path) -> None:
 
 def test_damaged_arrays_and_logs_are_named(tmp_path: Path) -> None:
     [run] = write_records(tmp_path, copies=(2,), num_seeds=1)
-    assert load_predictions(run).dtype.names == ("index", "accuracy", "loss")
+    assert load_predictions(run).dtype.names == ("index", "accuracy", "loss", "true")
     assert load_codes(run).shape == (400, 2)
     assert len(load_log(run)) == 20
     for name, load in (("predictions.npy", load_predictions), ("codes.npy", load_codes)):
