@@ -26,5 +26,6 @@ def test_ranking_score_is_within_its_seed_noise(name: str) -> None:
 
 
 def test_stored_ranking_scores_are_worth_guarding() -> None:
+    """What the test above lets pass still ranks: chance is 0."""
     for stored in GOLDEN["ranking"].values():
-        assert stored["mean"] - 2 * stored["sd"] > 0.1
+        assert stored["mean"] - 2 * stored["sd"] > 0.05
