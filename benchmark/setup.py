@@ -23,7 +23,7 @@ from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.spaces.nasbench201 import to_string
-from kshot_core.streams import derive_seed
+from kshot_core.streams import derive_seed, seeded
 from kshot_core.training import Trainer
 
 
@@ -160,8 +160,7 @@ def build_trainer(
     try:
         sharing: nn.Module = SHARING[config.sharing](space, config.K, options)
         sampler = SAMPLERS[config.sampler](space)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive_seed(config.seed, "weights"))
+        with seeded(derive_seed(config.seed, "weights")):
             supernet = space.supernet()
         shared = KShot(
             supernet,

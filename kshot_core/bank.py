@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from kshot_core.space import Arch
+from kshot_core.streams import seeded
 
 
 def each_alone(name: str) -> str:
@@ -61,9 +62,7 @@ class KShot(nn.Module):
             raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
         _refuse_references(supernet)
         copies = [copy.deepcopy(supernet) for _ in range(K)]
-        # Drawn on the CPU: the same on every device, and no device's generator is touched.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             for other in copies[1:]:
                 _reset(other.cpu())
         super().__init__()
@@ -123,7 +122,7 @@ class KShot(nn.Module):
                 self._groups[name] = key
         self.network = copies[0]
         self._call: _Call | None = None
-        _stand_in(self.network, self._weight)
+        _stand_in(self.network, self._aliases, self._weight)
 
     def forward(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
         """Merge the weights that the path uses by ``code``, then run the network once.
@@ -228,13 +227,15 @@ class _PathParameters(dict[str, Any]):
         return super().__getitem__(name) if full_name is None else self.weight(full_name)
 
 
-def _stand_in(network: nn.Module, weight: Callable[[str], Tensor]) -> None:
+def _stand_in(
+    network: nn.Module, first_names: dict[str, str], weight: Callable[[str], Tensor]
+) -> None:
     """Replace the parameter table of every submodule; tied parameters keep one name."""
-    first_names = {id(parameter): name for name, parameter in network.named_parameters()}
-    for module in network.modules():
+    for path, module in network.named_modules():
+        prefix = f"{path}." if path else ""
         table = module._parameters
         names = {
-            local: first_names[id(parameter)]
+            local: first_names[prefix + local]
             for local, parameter in table.items()
             if parameter is not None
         }

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from kshot_core.data import ImageSet
 from kshot_core.space import Arch, Space
-from kshot_core.streams import derive_seed, stream
+from kshot_core.streams import derive_seed, seeded, stream
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class StandaloneRecipe:
 
 def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:
     """The network of ``arch`` with initial weights of its own seed, in channels-last memory."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive_seed(seed, "standalone weights"))
+    with seeded(derive_seed(seed, "standalone weights")):
         network = space.standalone(arch)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -16,3 +18,15 @@ def derive_seed(seed: int, purpose: str) -> int:
 def stream(seed: int, purpose: str) -> torch.Generator:
     """A generator on the CPU for a purpose such as ``"paths"``."""
     return torch.Generator().manual_seed(derive_seed(seed, purpose))
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw initial weights from a seed: torch's layers take theirs from the CPU's own generator.
+
+    Its state is put back afterwards, and no other device's generator is touched, so the weights
+    are the same on every device and nobody else's random numbers move.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from kshot_core.space import Arch, encode
+from kshot_core.streams import seeded
 
 
 class SimplexNet(nn.Module):
@@ -35,8 +35,7 @@ class SimplexNet(nn.Module):
         self.K = K
         self.num_choices = tuple(num_choices)
         self.canonical = canonical
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+        with seeded(seed):
             self.hidden = nn.Linear(sum(self.num_choices), hidden)
             self.output = nn.Linear(hidden, K)
 

@@ -53,15 +53,7 @@ def test_the_seed_alone_gives_the_initial_weights() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_the_learning_rate_warms_up_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates: list[float] = []
-    step = torch.optim.SGD.step
-
-    def recorded(self: torch.optim.SGD, closure: None = None) -> None:
-        rates.append(self.param_groups[0]["lr"])
-        step(self, closure)
-
-    monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+def test_the_learning_rate_warms_up_and_falls(rates: list[float]) -> None:
     recipe = StandaloneRecipe(epochs=2, batch_size=16, learning_rate=0.2, warmup=0.25)
     train_standalone(build_standalone(SPACE, ARCH, 0), made_up.images(160), recipe, 0)
     assert len(rates) == 20
