@@ -29,7 +29,9 @@ from benchmark.progress import Bars
 from kshot_core.data import ImageSet
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.standalone import StandaloneRecipe, accuracy, build_standalone, train_standalone
+from kshot_core.standalone import StandaloneRecipe, accuracies, build_fleet, train_standalone
+
+_CPU = torch.device("cpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class StandaloneConfig:
         num_seeds: trainings of each, seeds 0, 1, ...
         channels: width of the first stage.
         cells: cells a stage.
+        fleet: trainings side by side in one process. A matter of speed, and of rounding.
         recipe: how each is trained.
     """
 
@@ -50,6 +53,7 @@ class StandaloneConfig:
     num_seeds: int = 2
     channels: int = 8
     cells: int = 1
+    fleet: int = 16
     recipe: StandaloneRecipe = StandaloneRecipe()
 
 
@@ -67,7 +71,9 @@ def draw_archs(num: int) -> list[Arch]:
 
 
 @cache
-def _images(dataset: str, data: Path | None) -> tuple[NASBench201, ImageSet, ImageSet]:
+def _images(
+    dataset: str, data: Path | None, device: torch.device
+) -> tuple[NASBench201, ImageSet, ImageSet]:
     """Space with the images' sizes, training images, validation images; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
     space = NASBench201(
@@ -84,31 +90,46 @@ def _images(dataset: str, data: Path | None) -> tuple[NASBench201, ImageSet, Ima
         splits.std,
         splits.crop_padding,
         splits.flip,
+        device,
     )
-    validation = ImageSet(splits.valid_images, splits.valid_labels, splits.mean, splits.std)
+    validation = ImageSet(
+        splits.valid_images, splits.valid_labels, splits.mean, splits.std, device=device
+    )
     return space, training, validation
 
 
-def train_one(
-    config: StandaloneConfig, data: Path | None, work: tuple[Arch, int]
-) -> dict[str, Any]:
-    """Train one architecture with one seed; returns its line of the results file."""
-    arch, seed = work
+def train_fleet(
+    config: StandaloneConfig,
+    data: Path | None,
+    device: torch.device,
+    work: Sequence[tuple[Arch, int]],
+) -> list[dict[str, Any]]:
+    """Train architectures, each with its seed; returns their lines of the results file."""
+    archs, seeds = [arch for arch, _ in work], [seed for _, seed in work]
     started = time.perf_counter()
-    space, training, validation = _images(config.dataset, data)
+    space, training, validation = _images(config.dataset, data, device)
     space = dataclasses.replace(space, channels=config.channels, cells=config.cells)
-    network = build_standalone(space, arch, seed)
-    train_standalone(network, training, config.recipe, seed)
-    return {
-        "arch": space.to_string(arch),
-        "seed": seed,
-        "accuracy": round(accuracy(network, validation), 4),
-        "seconds": round(time.perf_counter() - started, 2),
-    }
+    fleet = build_fleet(space, archs, seeds).to(device)
+    train_standalone(fleet, training, config.recipe, seeds)
+    scores = accuracies(fleet, validation)
+    seconds = round((time.perf_counter() - started) / len(work), 2)
+    return [
+        {
+            "arch": space.to_string(arch),
+            "seed": seed,
+            "accuracy": round(score, 4),
+            "seconds": seconds,
+        }
+        for (arch, seed), score in zip(work, scores, strict=True)
+    ]
 
 
 def make_truth(
-    config: StandaloneConfig, to: Path, jobs: int, data: Path | None = None
+    config: StandaloneConfig,
+    to: Path,
+    jobs: int,
+    data: Path | None = None,
+    device: torch.device = _CPU,
 ) -> TruthTable:
     """Train what is not trained yet and write the table and the account of how it was made.
 
@@ -117,33 +138,40 @@ def make_truth(
         to: the table's file; results gather in ``<to>.partial.jsonl`` until it is complete.
         jobs: processes.
         data: folder of images, for data sets that need one.
+        device: where to train.
 
     Raises:
         UserError: results of another config lie in the same place, or they are damaged.
     """
     partial_path = to.with_name(to.name + ".partial.jsonl")
     results = _load_partial(partial_path, config)
-    todo = [
-        (arch, seed)
-        for arch in draw_archs(config.num_archs)
-        for seed in range(config.num_seeds)
-        if (NASBench201().to_string(arch), seed) not in results
+    work = [
+        (arch, seed) for arch in draw_archs(config.num_archs) for seed in range(config.num_seeds)
     ]
-    total = config.num_archs * config.num_seeds
-    _images(config.dataset, data)  # once here, so that a download happens once and fails early
+    # The fleets are always the same ones, so that a stopped and resumed table has the same bytes.
+    fleets = [work[start : start + config.fleet] for start in range(0, len(work), config.fleet)]
+    to_string = NASBench201().to_string
+    todo = [
+        fleet
+        for fleet in fleets
+        if any((to_string(arch), seed) not in results for arch, seed in fleet)
+    ]
+    # Once here, so that a download happens once, and fails early.
+    _images(config.dataset, data, device)
     with Bars() as bars, partial_path.open("a", encoding="utf-8") as file:
-        show = bars.add(f"{config.dataset} alone", total)
-        show(total - len(todo))
-        for _, result in run_all(partial(train_one, config, data), todo, jobs):
-            results[result["arch"], result["seed"]] = result
-            file.write(json.dumps(result, sort_keys=True) + "\n")
+        show = bars.add(f"{config.dataset} alone", len(work))
+        show(len(work) - sum(map(len, todo)))
+        for _, done in run_all(partial(train_fleet, config, data, device), todo, jobs):
+            for result in done:
+                results[result["arch"], result["seed"]] = result
+                file.write(json.dumps(result, sort_keys=True) + "\n")
             file.flush()
             show(len(results))
     table = _table(config, results, to)
     table.save(to)
     account = {
         "config": dataclasses.asdict(config),
-        "environment": environment.describe(torch.device("cpu")),
+        "environment": environment.describe(device),
         "data": load_splits(config.dataset, DataRequest(folder=data)).description,
         "core_seconds": round(sum(result["seconds"] for result in results.values())),
     }
@@ -221,14 +249,23 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     parser.add_argument(
         "--learning-rate", type=float, default=recipe.learning_rate, help="of SGD (%(default)s)"
     )
-    parser.add_argument("--jobs", type=int, default=num_cores(), help="processes (%(default)s)")
+    parser.add_argument(
+        "--fleet",
+        type=int,
+        default=defaults.fleet,
+        help="trainings side by side in a process; a GPU takes hundreds (%(default)s)",
+    )
+    parser.add_argument("--jobs", type=int, help="processes (one a core; one on a GPU)")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images")
     given = parser.parse_args(argv)
-    least = {"seeds": 1, "channels": 1, "cells": 1, "epochs": 1, "batch_size": 2, "jobs": 1}
+    least = {"seeds": 1, "channels": 1, "cells": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
     for name, smallest in least.items():
         if getattr(given, name) < smallest:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} must be at least {smallest}, got {getattr(given, name)}")
+    if given.jobs is not None and given.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {given.jobs}")
     if given.to.exists():
         raise UserError(f"{given.to} exists already; move it away or choose another --to")
     config = StandaloneConfig(
@@ -237,6 +274,7 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
         num_seeds=given.seeds,
         channels=given.channels,
         cells=given.cells,
+        fleet=given.fleet,
         recipe=dataclasses.replace(
             recipe,
             epochs=given.epochs,
@@ -244,7 +282,9 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
             learning_rate=given.learning_rate,
         ),
     )
-    table = make_truth(config, given.to, given.jobs, given.data)
+    device = environment.choose_device(given.device)
+    jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
+    table = make_truth(config, given.to, jobs, given.data, device)
     print(f"{given.to}: {config.num_archs} architectures, {config.num_seeds} seeds each")
     return table
 

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kshot_core.many import ManyPaths, Members
 from kshot_core.space import Arch
 from kshot_core.streams import seeded
 
@@ -139,6 +140,31 @@ class KShot(nn.Module):
             output: Tensor = network(x, arch)
         return output
 
+    def forward_many(self, x: Tensor, archs: Sequence[Arch], codes: Tensor) -> Tensor:
+        """Run m paths, each with its own code and its own images.
+
+        In one pass where the network can do that (``kshot_core/many.py``): what paths have in
+        common then costs one kernel. Otherwise one by one; equal up to rounding.
+
+        Args:
+            x: images (m, B, ...), an ``expand``ed tensor where all paths share them.
+            archs: m paths.
+            codes: (m, K), rows on the simplex.
+
+        Returns:
+            the m outputs, stacked.
+        """
+        if codes.shape != (len(archs), self.K) or len(x) != len(archs):
+            raise ValueError(
+                f"{len(archs)} paths need codes ({len(archs)}, {self.K}) and as many batches, "
+                f"got codes {tuple(codes.shape)} and {len(x)} batches"
+            )
+        network = self.network
+        if isinstance(network, ManyPaths) and network.runs_many_paths:
+            return network.forward_many(x, archs, _Merging(self, codes))
+        outputs = [self(*one) for one in zip(x, archs, codes, strict=True)]
+        return torch.stack(outputs)
+
     @contextmanager
     def merged(self, code: Tensor) -> Iterator[nn.Module]:
         """The plain network with the weights of ``code``; each is merged once, when first read.
@@ -187,13 +213,18 @@ class KShot(nn.Module):
         # A weight first read under no_grad() must not stay without gradient where one is wanted.
         grad = torch.is_grad_enabled()
         if (grad, name) not in weights:
-            key = self._groups[name]
-            flat = _merge(self.bank[key], self._call.code)
-            shapes = self._shapes[key]
-            parts = torch.split(flat, [shape.numel() for _, shape in shapes])
-            for (part_name, shape), part in zip(shapes, parts, strict=True):
-                weights[grad, part_name] = part.view(shape)
+            for part_name, part in self._merged_group(name, self._call.code):
+                weights[grad, part_name] = part
         return weights[grad, name]
+
+    def _merged_group(self, name: str, code: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter of ``name``'s group, merged by codes (..., K): (..., *shape) each."""
+        key = self._groups[self._aliases[name]]
+        flat = _merge(self.bank[key], code)
+        shapes = self._shapes[key]
+        parts = torch.split(flat, [shape.numel() for _, shape in shapes], dim=-1)
+        for (part_name, shape), part in zip(shapes, parts, strict=True):
+            yield part_name, part.unflatten(-1, shape) if shape else part.squeeze(-1)
 
 
 @dataclass(frozen=True)
@@ -202,9 +233,46 @@ class _Call:
     weights: dict[tuple[bool, str], Tensor]
 
 
+class _Merging:
+    """The weights of one ``forward_many``: merges a group for the members that ask for it."""
+
+    def __init__(self, shared: KShot, codes: Tensor) -> None:
+        self._shared = shared
+        self._codes = codes
+        self._weights: dict[tuple[str, Members], Tensor] = {}
+        self._index: dict[Members, Tensor] = {}
+
+    def take(self, name: str, members: Members) -> Tensor:
+        """See ``Weights``."""
+        if (name, members) not in self._weights:
+            codes = self._codes
+            if len(members) < len(codes):
+                if members not in self._index:
+                    self._index[members] = _index_on(codes.device, members)
+                codes = codes.index_select(0, self._index[members])
+            for part_name, part in self._shared._merged_group(name, codes):
+                self._weights[part_name, members] = part
+        return self._weights[name, members]
+
+    def store(self, name: str, members: Members, value: Tensor) -> None:
+        """Copies share their buffers, so the members of a pass cannot each write them."""
+        raise RuntimeError(f"the buffer {name} belongs to all paths; run them one by one")
+
+
+def _index_on(device: torch.device, numbers: Sequence[int]) -> Tensor:
+    """An index tensor on the device, without making the processor wait for it."""
+    index = torch.tensor(numbers)
+    return index.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else index
+
+
 def _merge(bank: Tensor, code: Tensor) -> Tensor:
-    """Θλ: (K, P) and (K,) to (P,). One copy is its own merge: on the simplex its code is 1."""
-    return bank[0] if len(bank) == 1 else code @ bank
+    """Θλ: (K, P) and codes (..., K) to (..., P).
+
+    One copy is its own merge: on the simplex its code is 1.
+    """
+    if len(bank) == 1:
+        return bank[0].expand(*code.shape[:-1], -1)
+    return code @ bank
 
 
 class _PathParameters(dict[str, Any]):

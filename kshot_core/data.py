@@ -91,12 +91,13 @@ class ImageSet:
         return self.pixels[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
     def scoring_batches(
-        self, batch_size: int, num_images: int | None = None
+        self, batch_size: int, num_images: int | None = None, keep_remainder: bool = False
     ) -> list[tuple[Tensor, Tensor]]:
         """The first ``num_images`` in fixed order, unaugmented, as equal batches.
 
         A remainder smaller than a batch is left out unless it is all there is: under batch
-        statistics every architecture must be normalised over equally many images.
+        statistics every architecture must be normalised over equally many images. Under running
+        statistics it need not be: ``keep_remainder`` makes it a smaller last batch.
 
         Raises:
             ValueError: there would be no batch.
@@ -108,10 +109,12 @@ class ImageSet:
             )
         batch_size = min(batch_size, total)
         pad = self.crop_padding
-        window = self.pixels[:, pad : pad + self.height, pad : pad + self.width]
+        window = self.pixels[:total, pad : pad + self.height, pad : pad + self.width]
+        labels = self.labels[:total]
+        stop = total if keep_remainder else total - batch_size + 1
         return [
-            (self._normalise(window[start : start + batch_size]), self.labels[start:][:batch_size])
-            for start in range(0, total - batch_size + 1, batch_size)
+            (self._normalise(window[start : start + batch_size]), labels[start:][:batch_size])
+            for start in range(0, stop, batch_size)
         ]
 
     def _normalise(self, pixels: Tensor) -> Tensor:

@@ -1,8 +1,12 @@
-"""Training one architecture alone: where the truth about it comes from."""
+"""Training architectures alone: where the truth about them comes from.
+
+A fleet of them trains side by side, each from weights and on batches of its own seed.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kshot_core.data import ImageSet
+from kshot_core.fleet import Fleet
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded, stream
 
@@ -43,41 +48,64 @@ def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def build_fleet(space: Space, archs: Sequence[Arch], seeds: Sequence[int]) -> Fleet:
+    """The networks of ``archs``, each of its seed, side by side."""
+    pairs = zip(archs, seeds, strict=True)
+    return Fleet([build_standalone(space, arch, seed) for arch, seed in pairs], archs)
+
+
 def train_standalone(
-    network: nn.Module, images: ImageSet, recipe: StandaloneRecipe, seed: int
+    fleet: Fleet, images: ImageSet, recipe: StandaloneRecipe, seeds: Sequence[int]
 ) -> None:
-    """Train a network in place. The seed orders the images and draws their augmentation."""
+    """Train a fleet in place.
+
+    Args:
+        fleet: m networks.
+        images: to train on.
+        recipe: how.
+        seeds: of each network's order of images and their augmentation, m of them.
+    """
     optimizer = torch.optim.SGD(
-        network.parameters(),
+        fleet.parameters(),
         recipe.learning_rate,
         recipe.momentum,
         weight_decay=recipe.weight_decay,
         nesterov=True,
         foreach=True,
     )
-    generator = stream(seed, "standalone batches")
+    # Networks of one seed see the same batches.
+    distinct = sorted(set(seeds))
+    generators = [stream(seed, "standalone batches") for seed in distinct]
+    rows = torch.tensor([distinct.index(seed) for seed in seeds]).to(images.labels.device)
     num_steps = recipe.epochs * (len(images) // recipe.batch_size)
     num_warm = max(1, round(recipe.warmup * num_steps))
     step = 0
-    network.train()
+    fleet.train()
     for _ in range(recipe.epochs):
-        for x, y in images.training_batches(recipe.batch_size, generator):
+        passes = [images.training_batches(recipe.batch_size, one) for one in generators]
+        for batches in zip(*passes, strict=True):
             progress = (step - num_warm) / max(1, num_steps - num_warm)
             falling = 0.5 * (1 + math.cos(math.pi * max(0.0, progress)))
             for group in optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * min(falling, (step + 1) / num_warm)
+            x = torch.stack([x for x, _ in batches])[rows]
+            y = torch.stack([y for _, y in batches])[rows]
             optimizer.zero_grad()
-            F.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
+            # A mean for each network and a sum over them: each gets the gradient of its own loss.
+            loss = F.cross_entropy(fleet(x).flatten(0, 1), y.flatten(), reduction="sum")
+            (loss / recipe.batch_size).backward()
             optimizer.step()
             step += 1
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, images: ImageSet, batch_size: int = 500) -> float:
-    """Percent of the images that the network, in evaluation mode, classifies right."""
-    network.eval()
-    right = num = 0
-    for x, y in images.scoring_batches(batch_size):
-        right += int((network(x).argmax(1) == y).sum())
+def accuracies(fleet: Fleet, images: ImageSet, batch_size: int = 500) -> list[float]:
+    """Percent of the images that each network, in evaluation mode, classifies right."""
+    fleet.eval()
+    m = len(fleet.archs)
+    right, num = torch.zeros(m, dtype=torch.long, device=images.labels.device), 0
+    # Running statistics make the batch size a matter of speed alone.
+    for x, y in images.scoring_batches(max(1, batch_size // m), keep_remainder=True):
+        right += (fleet(x.expand(m, *x.shape)).argmax(2) == y).sum(1)
         num += len(y)
-    return 100 * right / num
+    return [100 * one / num for one in right.tolist()]

@@ -54,6 +54,8 @@ class Recipe:
             divides the gradient by Σλ². Off by default: merging K independent copies also divides
             the squared norm of the weights by about K, and under batch-norm a step's effect is
             relative to that norm, so that the two cancel.
+        batch_paths: several paths of one step run in one pass, where the network can do that;
+            False runs them one by one, which is slower and rounds differently.
     """
 
     epochs: int = 250
@@ -73,6 +75,7 @@ class Recipe:
     simplex_weight_decay: float = 0.0
     unsampled: str = "freeze"
     compensate: bool = False
+    batch_paths: bool = True
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""
@@ -260,11 +263,14 @@ class Trainer:
         """Mean loss of m architectures, each on its own B/m images; a remainder is left out."""
         codes = self.sharing(archs)
         size = len(x) // len(archs)
+        x, y = (part[: len(archs) * size].unflatten(0, (len(archs), size)) for part in (x, y))
+        if self.recipe.batch_paths:
+            # Groups are equally large, so the mean over all images is the mean of their means.
+            logits = self.shared.forward_many(x, archs, codes)
+            return F.cross_entropy(logits.flatten(0, 1), y.flatten())
         losses = [
             F.cross_entropy(self.shared(images, arch, code), labels)
-            for arch, code, images, labels in zip(
-                archs, codes, torch.split(x, size), torch.split(y, size), strict=False
-            )
+            for arch, code, images, labels in zip(archs, codes, x, y, strict=True)
         ]
         return torch.stack(losses).mean()
 

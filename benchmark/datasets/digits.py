@@ -51,7 +51,7 @@ class SceneSettings:
 def load_digits(
     request: DataRequest,
     settings: SceneSettings = SceneSettings(),
-    num_train: int = 40_000,
+    num_train: int = 60_000,
     num_valid: int = 20_000,
 ) -> Splits:
     """Make the scenes. ``request`` is not used: the digits come with scikit-learn."""

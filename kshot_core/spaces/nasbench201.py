@@ -19,11 +19,11 @@ from functools import cache
 from torch import nn
 
 from kshot_core.space import Arch, check_arch
+from kshot_core.spaces.nasbench201_many import EDGES
 from kshot_core.spaces.nasbench201_network import Standalone, Supernet
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NUM_ARCHS = len(OPERATIONS) ** len(EDGES)
 # The benchmark's authors listed all cells in product order and shuffled the list with Python's
 # generator seeded by this number; its index is a position in that shuffled list.

@@ -7,10 +7,14 @@ it. Shapes: B images, C channels, H×W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from kshot_core.many import Weights
+from kshot_core.spaces.nasbench201_many import EDGES, Macro, forward_many
 
 if TYPE_CHECKING:
     from kshot_core.space import Arch
@@ -81,7 +85,7 @@ class Cell(nn.Module):
         for edge, choice in enumerate(live):
             if choice == 0:
                 continue
-            source, target = _EDGES[edge]
+            source, target = EDGES[edge]
             value = nodes[source]
             assert value is not None, "a live edge starts at a node that was reached"
             if choice == 4:
@@ -107,6 +111,7 @@ class _Macro(nn.Module):
     ) -> None:
         super().__init__()
         running = space.batch_norm == "running"
+        self.running, self.affine = running, affine
         self.canonical = space.canonical
         self.cells_per_stage = space.cells
         width = space.channels
@@ -132,6 +137,11 @@ class _Macro(nn.Module):
         logits: Tensor = self.classifier(F.relu(self.norm(x)).mean((2, 3)))
         return logits
 
+    def forward_many(self, x: Tensor, archs: Sequence[Arch], weights: Weights) -> Tensor:
+        """Logits (m, B, num_classes) of m architectures in one pass; see ``ManyPaths``."""
+        macro = Macro(self.cells_per_stage, self.running, self.affine, self.training)
+        return forward_many(macro, x, [self.canonical(arch) for arch in archs], weights)
+
 
 class Supernet(_Macro):
     """Every operation on every edge; ``supernet(images, arch)`` runs one path.
@@ -141,6 +151,11 @@ class Supernet(_Macro):
 
     def __init__(self, space: NASBench201) -> None:
         super().__init__(space, (tuple(range(5)),) * 6, space.affine)
+
+    @property
+    def runs_many_paths(self) -> bool:
+        """Not under running statistics, which the paths of a pass would have to update in turn."""
+        return not self.running
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
@@ -154,9 +169,11 @@ class Standalone(_Macro):
         super().__init__(space, tuple((choice,) for choice in arch), True)
         self.live = space.canonical(arch)
 
+    @property
+    def runs_many_paths(self) -> bool:
+        """Always: every member has its own statistics."""
+        return True
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
         return self.compute(x, self.live)
-
-
-_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))

@@ -17,7 +17,7 @@ from kshot_core.spaces import NASBench201
 from kshot_core.standalone import StandaloneRecipe
 
 TINY = StandaloneConfig(
-    num_archs=3, num_seeds=2, channels=2, recipe=StandaloneRecipe(batch_size=20)
+    num_archs=3, num_seeds=2, channels=2, fleet=2, recipe=StandaloneRecipe(batch_size=20)
 )
 
 
@@ -65,7 +65,7 @@ def test_stopped_and_resumed_gives_the_same_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = make_truth(TINY, tmp_path / "whole.csv", jobs=1)
-    real, calls = standalone.train_one, []
+    real, calls = standalone.train_fleet, []
 
     def stop_at_the_third(*arguments: object) -> object:
         calls.append(arguments)
@@ -73,12 +73,12 @@ def test_stopped_and_resumed_gives_the_same_table(
             raise KeyboardInterrupt
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(standalone, "train_one", stop_at_the_third)
+    monkeypatch.setattr(standalone, "train_fleet", stop_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         make_truth(TINY, tmp_path / "stopped.csv", jobs=1)
     partial = tmp_path / "stopped.csv.partial.jsonl"
     partial.write_text(partial.read_text() + '{"accuracy": 12')
-    monkeypatch.setattr(standalone, "train_one", real)
+    monkeypatch.setattr(standalone, "train_fleet", real)
     assert make_truth(TINY, tmp_path / "stopped.csv", jobs=1).frame.equals(whole.frame)
 
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from kshot_core.fleet import Fleet
 from kshot_core.spaces import NASBench201
 from kshot_core.standalone import (
     StandaloneRecipe,
-    accuracy,
+    accuracies,
+    build_fleet,
     build_standalone,
     train_standalone,
 )
@@ -22,16 +24,16 @@ ARCH = (3, 1, 2, 1, 4, 3)
 RECIPE = StandaloneRecipe(epochs=4, batch_size=16)
 
 
-def _trained(seed: int) -> nn.Module:
-    network = build_standalone(SPACE, ARCH, seed)
-    train_standalone(network, made_up.images(160), RECIPE, seed)
-    return network
+def _trained(*seeds: int) -> Fleet:
+    fleet = build_fleet(SPACE, [ARCH] * len(seeds), seeds)
+    train_standalone(fleet, made_up.images(160), RECIPE, seeds)
+    return fleet
 
 
 def test_it_learns_what_there_is_to_learn() -> None:
     validation = made_up.images(80, seed=1)
-    untrained = accuracy(build_standalone(SPACE, ARCH, 0), validation, 40)
-    trained = accuracy(_trained(0), validation, 40)
+    [untrained] = accuracies(build_fleet(SPACE, [ARCH], [0]), validation, 40)
+    [trained] = accuracies(_trained(0), validation, 40)
     assert untrained < 60
     assert 85 < trained <= 100
 
@@ -39,7 +41,7 @@ def test_it_learns_what_there_is_to_learn() -> None:
 def test_same_seed_same_network_other_seed_another() -> None:
     first, again, other = (_trained(seed).state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not torch.equal(first["stem.conv.weight"], other["stem.conv.weight"])
+    assert not torch.equal(first["stacks.stem-conv-weight"], other["stacks.stem-conv-weight"])
     before = torch.get_rng_state()
     _trained(2)
     assert torch.equal(torch.get_rng_state(), before)
@@ -55,7 +57,7 @@ def test_the_seed_alone_gives_the_initial_weights() -> None:
 
 def test_the_learning_rate_warms_up_and_falls(rates: list[float]) -> None:
     recipe = StandaloneRecipe(epochs=2, batch_size=16, learning_rate=0.2, warmup=0.25)
-    train_standalone(build_standalone(SPACE, ARCH, 0), made_up.images(160), recipe, 0)
+    train_standalone(build_fleet(SPACE, [ARCH], [0]), made_up.images(160), recipe, [0])
     assert len(rates) == 20
     assert rates[:5] == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2])
     assert max(rates) == pytest.approx(0.2)
@@ -63,12 +65,18 @@ def test_the_learning_rate_warms_up_and_falls(rates: list[float]) -> None:
     assert 0 < rates[-1] < 0.01
 
 
-def test_accuracy_is_the_percentage_right() -> None:
+def test_accuracy_is_the_percentage_right_of_all_images() -> None:
     images = made_up.images(40)
 
-    class First(nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.eye(made_up.NUM_CLASSES)[0].expand(len(x), -1)
+    class Always(nn.Module):
+        def __init__(self, label: int) -> None:
+            super().__init__()
+            self.register_buffer("row", torch.eye(made_up.NUM_CLASSES)[label])
 
-    expected = 100 * float((images.labels == 0).float().mean())
-    assert accuracy(First(), images, batch_size=8) == pytest.approx(expected)
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.row.expand(len(x), -1)
+
+    fleet = Fleet([Always(0), Always(1)], [ARCH, ARCH])
+    expected = [100 * float((images.labels == label).float().mean()) for label in (0, 1)]
+    # Batches of 7 images, and a last one of 5.
+    assert accuracies(fleet, images, batch_size=14) == pytest.approx(expected)
