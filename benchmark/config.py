@@ -52,6 +52,7 @@ class RunConfig:
     simplex_weight_decay: float = 0.0
     unsampled: str = "freeze"
     compensate: bool = False
+    batch_paths: bool = True
     archs: int = 0
     score_images: int = 0
     score_batch_size: int = 256
@@ -144,6 +145,7 @@ HELP = {
     "simplex_weight_decay": "of Adam on the simplex-net",
     "unsampled": "freeze: leave weights a step did not use alone; decay: they decay and coast",
     "compensate": "divide the weights' gradient by the sum of the squared code",
+    "batch_paths": "several paths of a step in one pass; one by one is slower, rounds otherwise",
     "archs": "how many architectures to score, drawn from the truth table; 0 for all it has",
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",

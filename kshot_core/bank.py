@@ -224,7 +224,7 @@ class KShot(nn.Module):
         shapes = self._shapes[key]
         parts = torch.split(flat, [shape.numel() for _, shape in shapes], dim=-1)
         for (part_name, shape), part in zip(shapes, parts, strict=True):
-            yield part_name, part.unflatten(-1, shape) if shape else part.squeeze(-1)
+            yield part_name, part.reshape(*code.shape[:-1], *shape)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,9 @@ class Fleet(nn.Module):
         self.archs = list(archs)
         # In a tuple, out of sight of parameters() and to(): their own tensors are not in use.
         self._networks = tuple(networks)
-        # By name: which members have it, and where in the stack.
+        # By name: which members have it, and where in the stack they have it.
         self._place: dict[str, dict[int, int]] = {}
-        self._indices: dict[tuple[str, Members], Tensor] = {}
+        self._indices: dict[tuple[str, Members, torch.device], Tensor] = {}
         self.stacks = nn.ParameterDict()
         values: dict[str, list[Tensor]] = {}
         trained: set[str] = set()
@@ -53,6 +53,7 @@ class Fleet(nn.Module):
                 values.setdefault(name, []).append(value.detach())
         for name, of_members in values.items():
             stack = torch.stack(of_members)
+            # Buffers too, without gradient: one table, which moves and is saved as a whole.
             self.stacks[_key(name)] = nn.Parameter(stack, requires_grad=name in trained)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -65,13 +66,15 @@ class Fleet(nn.Module):
 
     def network(self, member: int) -> nn.Module:
         """One network by itself, with the weights it has now."""
-        network = self._networks[member]
-        network.load_state_dict(self._state(member))
+        network, state = self._networks[member], self._state(member)
+        with torch.no_grad():
+            for name, value in (*network.named_parameters(), *network.named_buffers()):
+                value.copy_(state[name])
         return network
 
     def take(self, name: str, members: Members) -> Tensor:
         """See ``Weights``."""
-        stack = self.stacks[_key(name)]
+        stack: Tensor = self.stacks[_key(name)]
         return stack if len(members) == len(stack) else stack[self._index(name, members)]
 
     def store(self, name: str, members: Members, value: Tensor) -> None:
@@ -79,10 +82,11 @@ class Fleet(nn.Module):
         self.stacks[_key(name)].detach()[self._index(name, members)] = value
 
     def _index(self, name: str, members: Members) -> Tensor:
-        key = (name, members)
+        device = self.stacks[_key(name)].device
+        key = (name, members, device)
         if key not in self._indices:
             places = [self._place[name][member] for member in members]
-            self._indices[key] = torch.tensor(places, device=self.stacks[_key(name)].device)
+            self._indices[key] = torch.tensor(places, device=device)
         return self._indices[key]
 
     def _state(self, member: int) -> dict[str, Tensor]:

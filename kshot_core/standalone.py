@@ -93,7 +93,7 @@ def train_standalone(
             optimizer.zero_grad()
             # A mean for each network and a sum over them: each gets the gradient of its own loss.
             loss = F.cross_entropy(fleet(x).flatten(0, 1), y.flatten(), reduction="sum")
-            (loss / recipe.batch_size).backward()
+            (loss / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             step += 1
 

@@ -225,14 +225,20 @@ class Trainer:
                 codes = self.sharing(archs)
         codes = codes.to(x.device, non_blocking=True)
         self._zero_bank_gradients()
-        total = x.new_zeros(())
-        for arch, code in zip(archs, codes, strict=True):
-            loss = F.cross_entropy(self.shared(x, arch, code), y)
-            # One backward per path keeps the memory of one path; gradients add up.
-            self._compensated(loss, code).backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        if self.recipe.batch_paths and len(archs) > 1:
+            logits = self.shared.forward_many(x.expand(len(archs), *x.shape), archs, codes)
+            losses = torch.stack([F.cross_entropy(of_path, y) for of_path in logits])
+            self._compensated(losses, codes).sum().backward()  # type: ignore[no-untyped-call]
+        else:
+            each = []
+            for arch, code in zip(archs, codes, strict=True):
+                loss = F.cross_entropy(self.shared(x, arch, code), y)
+                # One backward per path keeps the memory of one path; gradients add up.
+                self._compensated(loss, code).backward()  # type: ignore[no-untyped-call]
+                each.append(loss)
+            losses = torch.stack(each)
         self._update_bank()
-        return total / len(archs), _relative_entropy(codes)
+        return losses.detach().mean(), _relative_entropy(codes)
 
     def _simplex_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8)."""
@@ -262,8 +268,8 @@ class Trainer:
     def _grouped_loss(self, x: Tensor, y: Tensor, archs: list[Arch]) -> Tensor:
         """Mean loss of m architectures, each on its own B/m images; a remainder is left out."""
         codes = self.sharing(archs)
-        size = len(x) // len(archs)
-        x, y = (part[: len(archs) * size].unflatten(0, (len(archs), size)) for part in (x, y))
+        m, size = len(archs), len(x) // len(archs)
+        x, y = x[: m * size].view(m, size, *x.shape[1:]), y[: m * size].view(m, size)
         if self.recipe.batch_paths:
             # Groups are equally large, so the mean over all images is the mean of their means.
             logits = self.shared.forward_many(x, archs, codes)
@@ -275,7 +281,7 @@ class Trainer:
         return torch.stack(losses).mean()
 
     def _compensated(self, loss: Tensor, code: Tensor) -> Tensor:
-        return loss / code.square().sum() if self.recipe.compensate else loss
+        return loss / code.square().sum(-1) if self.recipe.compensate else loss
 
     def _zero_bank_gradients(self) -> None:
         # A gradient of None leaves a parameter alone, one of zeros lets it decay and coast.

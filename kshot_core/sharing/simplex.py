@@ -42,7 +42,7 @@ class SimplexNet(nn.Module):
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """Codes (A, K), rows on the simplex, differentiable in the net's parameters."""
         shown = [self._shown(arch) for arch in archs]
-        onehot = encode(shown, self.num_choices).to(self.output.weight.device, non_blocking=True)
+        onehot = encode(shown, self.num_choices).to(self.output.weight, non_blocking=True)
         codes: Tensor = self.output(self.hidden(onehot).relu()).softmax(1)
         return codes
 

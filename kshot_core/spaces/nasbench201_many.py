@@ -64,7 +64,7 @@ def forward_many(macro: Macro, x: Tensor, lives: Sequence[Arch], weights: Weight
             members = joined.chunk(m, 1)
         members = _cell(layers, f"cells.{index}", members, routes)
     joined = F.relu(layers.norm([("norm", everyone)], torch.cat(members, 1), affine=True))
-    features = joined.mean((2, 3)).unflatten(1, (m, -1)).transpose(0, 1)
+    features = joined.mean((2, 3)).view(len(joined), m, -1).transpose(0, 1)
     matrix = weights.take("classifier.weight", everyone)
     bias = weights.take("classifier.bias", everyone)
     return torch.baddbmm(bias[:, None], features, matrix.transpose(1, 2))
@@ -85,11 +85,10 @@ class _Layers:
         if kernel == 1:
             # Rows as a batch: for few images PyTorch takes 1×1 convolutions out of oneDNN's hands,
             # and then runs one group after another.
-            rows = x.permute(0, 2, 3, 1).flatten(0, 1)[:, None].permute(0, 3, 1, 2)
-            y = F.conv2d(rows, weight, None, 1, 0, 1, groups)
-            return (
-                y.permute(0, 2, 3, 1).unflatten(0, (len(x), -1)).flatten(2, 3).permute(0, 3, 1, 2)
-            )
+            size, height = len(x), x.shape[2]
+            rows = x.permute(0, 2, 3, 1).reshape(size * height, 1, -1, x.shape[1])
+            y = F.conv2d(rows.permute(0, 3, 1, 2), weight, None, 1, 0, 1, groups)
+            return y.permute(0, 2, 3, 1).reshape(size, height, -1, y.shape[1]).permute(0, 3, 1, 2)
         return F.conv2d(x, weight, None, stride, kernel // 2, 1, groups)
 
     def norm(self, sites: Sites, x: Tensor, affine: bool) -> Tensor:
@@ -129,9 +128,10 @@ def _reduction(layers: _Layers, name: str, everyone: Members, x: Tensor) -> Tens
     return y + layers.conv(sites("shortcut"), pooled)
 
 
-def _cell(layers: _Layers, name: str, x: Sequence[Tensor], routes: _Routes) -> Sequence[Tensor]:
+def _cell(layers: _Layers, name: str, x: Sequence[Tensor], routes: _Routes) -> tuple[Tensor, ...]:
     """A cell of all members; m images (B, C, H, W) to as many of the same shape."""
-    nodes: list[list[Tensor | None]] = [[*x], *([None] * len(x) for _ in range(3))]
+    nodes: list[list[Tensor | None]] = [[*x], [], [], []]
+    nodes[1:] = ([None] * len(x) for _ in range(3))
     for source, leaving in enumerate(routes):
         for choice, edges in leaving:
             taken = [(target, member) for _, target, members in edges for member in members]
@@ -149,10 +149,10 @@ def _cell(layers: _Layers, name: str, x: Sequence[Tensor], routes: _Routes) -> S
             for (target, member), value in zip(taken, values, strict=True):
                 before = nodes[target][member]
                 nodes[target][member] = value if before is None else before + value
-    return [
+    return tuple(
         torch.zeros_like(start) if end is None else end
         for start, end in zip(x, nodes[3], strict=True)
-    ]
+    )
 
 
 _Routes = tuple[tuple[tuple[int, tuple[tuple[int, int, Members], ...]], ...], ...]

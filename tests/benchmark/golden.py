@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.backends.cpu import get_cpu_capability
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 if __name__ == "__main__":
@@ -23,6 +24,7 @@ if __name__ == "__main__":
 
 from runs import TINY, run_tiny, write_truth  # noqa: E402
 
+from benchmark import environment  # noqa: E402
 from benchmark.config import RunConfig  # noqa: E402
 from benchmark.execute import run_one  # noqa: E402
 from benchmark.setup import Places  # noqa: E402
@@ -57,8 +59,11 @@ NUM_SEEDS = 3
 
 
 def platform() -> str:
-    """What has to be the same for the same bits: torch, and the instructions its kernels use."""
-    return f"torch {torch.__version__.partition('+')[0]}, {torch.backends.cpu.get_cpu_capability()}"
+    """What has to be the same for the same bits: torch, the processor's make and instructions."""
+    described = environment.describe(torch.device("cpu"))
+    make = described["processor"].split("(")[0].split()[0]
+    version, instructions = described["torch"].partition("+")[0], get_cpu_capability()
+    return f"torch {version}, {make}, {instructions}"
 
 
 def fingerprint(config: RunConfig) -> dict[str, Any]:
