@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kshot_core.many import ManyPaths, Members
+from kshot_core.many import ManyPaths, Members, Weights
 from kshot_core.space import Arch
 from kshot_core.streams import seeded
 
@@ -161,9 +161,13 @@ class KShot(nn.Module):
             )
         network = self.network
         if isinstance(network, ManyPaths) and network.runs_many_paths:
-            return network.forward_many(x, archs, _Merging(self, codes))
+            return network.forward_many(x, archs, self.merging(codes))
         outputs = [self(*one) for one in zip(x, archs, codes, strict=True)]
         return torch.stack(outputs)
+
+    def merging(self, codes: Tensor) -> Weights:
+        """Weights of m members, merged by ``codes`` (m, K) as they are asked for."""
+        return _Merging(self, codes)
 
     @contextmanager
     def merged(self, code: Tensor) -> Iterator[nn.Module]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+_LOCK = threading.RLock()
 
 
 def derive_seed(seed: int, purpose: str) -> int:
@@ -27,6 +30,7 @@ def seeded(seed: int) -> Iterator[None]:
     Its state is put back afterwards, and no other device's generator is touched, so the weights
     are the same on every device and nobody else's random numbers move.
     """
-    with torch.random.fork_rng(devices=[]):
+    # The generator is the process's: trainings in several threads take turns.
+    with _LOCK, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

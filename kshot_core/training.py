@@ -10,18 +10,18 @@ Shapes: B images of a batch, K copies, m architectures (groups) of a simplex ste
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from kshot_core.bank import KShot
 from kshot_core.data import ImageSet
 from kshot_core.sampling import Sampler, sample
 from kshot_core.space import Arch
+from kshot_core.steps import Engine, Step, run_step
 from kshot_core.streams import stream
 
 
@@ -118,6 +118,7 @@ class Trainer:
         images: training images.
         recipe: settings.
         seed: of the order of images, their augmentation, and the paths.
+        engine: runs the steps; ``Lockstep`` has one that runs them with those of other trainings.
     """
 
     def __init__(
@@ -128,11 +129,12 @@ class Trainer:
         images: ImageSet,
         recipe: Recipe,
         seed: int,
+        engine: Engine = run_step,
     ) -> None:
         if sharing.K != shared.K:
             raise ValueError(f"the strategy has K = {sharing.K}, the bank K = {shared.K}")
         self.shared, self.sharing, self.sampler = shared, sharing, sampler
-        self.images, self.recipe = images, recipe
+        self.images, self.recipe, self.engine = images, recipe, engine
         self.bank = list(shared.parameters())
         # One copy has one code: there is nothing for a simplex step to learn.
         self.simplex = list(sharing.parameters()) if shared.K > 1 else []
@@ -223,34 +225,27 @@ class Trainer:
         else:
             with torch.no_grad():
                 codes = self.sharing(archs)
-        codes = codes.to(x.device, non_blocking=True)
+        codes = codes.to(self.bank[0], non_blocking=True)
+        # Several paths see the same images; their gradients add up.
+        m, weights = len(archs), codes.new_ones(len(archs))
+        if self.recipe.compensate:
+            weights = weights / codes.square().sum(1)
         self._zero_bank_gradients()
-        if self.recipe.batch_paths and len(archs) > 1:
-            logits = self.shared.forward_many(x.expand(len(archs), *x.shape), archs, codes)
-            losses = torch.stack([F.cross_entropy(of_path, y) for of_path in logits])
-            self._compensated(losses, codes).sum().backward()  # type: ignore[no-untyped-call]
-        else:
-            each = []
-            for arch, code in zip(archs, codes, strict=True):
-                loss = F.cross_entropy(self.shared(x, arch, code), y)
-                # One backward per path keeps the memory of one path; gradients add up.
-                self._compensated(loss, code).backward()  # type: ignore[no-untyped-call]
-                each.append(loss)
-            losses = torch.stack(each)
+        images, labels = x.expand(m, *x.shape), y.expand(m, *y.shape)
+        losses = self._run(images, labels, archs, codes, weights)
         self._update_bank()
-        return losses.detach().mean(), _relative_entropy(codes)
+        return losses.mean(), _relative_entropy(codes)
 
     def _simplex_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8)."""
         assert self.simplex_optimizer is not None
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["simplex paths"])
+        self.simplex_optimizer.zero_grad()
         with _frozen(self.bank):
             loss = self._grouped_loss(x, y, archs)
-            self.simplex_optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
         self.simplex_optimizer.step()
         self.num_simplex_steps += 1
-        return loss.detach()
+        return loss
 
     def _joint_step(self, x: Tensor, y: Tensor) -> Tensor:
         """Train bank and simplex-net by the same gradient (appendix G)."""
@@ -259,29 +254,26 @@ class Trainer:
         self._zero_bank_gradients()
         self.simplex_optimizer.zero_grad()
         loss = self._grouped_loss(x, y, archs)
-        loss.backward()  # type: ignore[no-untyped-call]
         self._update_bank()
         self.simplex_optimizer.step()
         self.num_simplex_steps += 1
-        return loss.detach()
+        return loss
 
     def _grouped_loss(self, x: Tensor, y: Tensor, archs: list[Arch]) -> Tensor:
-        """Mean loss of m architectures, each on its own B/m images; a remainder is left out."""
+        """Mean loss of m architectures, each on its own B/m images; a remainder is left out.
+
+        Leaves its gradient on whatever asks for one.
+        """
         codes = self.sharing(archs)
         m, size = len(archs), len(x) // len(archs)
         x, y = x[: m * size].view(m, size, *x.shape[1:]), y[: m * size].view(m, size)
-        if self.recipe.batch_paths:
-            # Groups are equally large, so the mean over all images is the mean of their means.
-            logits = self.shared.forward_many(x, archs, codes)
-            return F.cross_entropy(logits.flatten(0, 1), y.flatten())
-        losses = [
-            F.cross_entropy(self.shared(images, arch, code), labels)
-            for arch, code, images, labels in zip(archs, codes, x, y, strict=True)
-        ]
-        return torch.stack(losses).mean()
+        return self._run(x, y, archs, codes, codes.new_full((m,), 1 / m)).mean()
 
-    def _compensated(self, loss: Tensor, code: Tensor) -> Tensor:
-        return loss / code.square().sum(-1) if self.recipe.compensate else loss
+    def _run(
+        self, x: Tensor, y: Tensor, archs: Sequence[Arch], codes: Tensor, weights: Tensor
+    ) -> Tensor:
+        step = Step(self.shared, x, y, archs, codes, weights, self.recipe.batch_paths)
+        return self.engine(step)
 
     def _zero_bank_gradients(self) -> None:
         # A gradient of None leaves a parameter alone, one of zeros lets it decay and coast.
