@@ -53,6 +53,7 @@ class RunConfig:
     unsampled: str = "freeze"
     compensate: bool = False
     batch_paths: bool = True
+    lockstep: bool = False
     archs: int = 0
     score_images: int = 0
     score_batch_size: int = 256
@@ -146,6 +147,7 @@ HELP = {
     "unsampled": "freeze: leave weights a step did not use alone; decay: they decay and coast",
     "compensate": "divide the weights' gradient by the sum of the squared code",
     "batch_paths": "several paths of a step in one pass; one by one is slower, rounds otherwise",
+    "lockstep": "runs of one process share every step's kernels (for a GPU); rounds otherwise",
     "archs": "how many architectures to score, drawn from the truth table; 0 for all it has",
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",

@@ -32,6 +32,7 @@ from kshot_core.data import ImageSet
 from kshot_core.evaluation import iterate_scores, predict, work_list
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
+from kshot_core.steps import Engine, run_step
 from kshot_core.training import DivergedError, Trainer
 
 # Progress of one run: what it is doing, how much is done, of how much.
@@ -47,6 +48,7 @@ def run_one(
     device: torch.device,
     progress: Progress,
     checkpoint_seconds: float = 30.0,
+    engine: Engine = run_step,
 ) -> dict[str, Any]:
     """Run a config to its end, from wherever an earlier process left it, and return its record.
 
@@ -58,6 +60,7 @@ def run_one(
         device: where to compute.
         progress: told of every epoch and every architecture.
         checkpoint_seconds: least time between two checkpoints; 0 writes one whenever it can.
+        engine: runs the steps of the training; see ``Trainer``.
 
     Raises:
         UserError: bad input, a damaged file, or a training that diverged.
@@ -72,7 +75,7 @@ def run_one(
     space = build_space(config, splits)
     training, validation = image_sets(splits, device)
     with folder.opened():
-        trainer = build_trainer(config, space, training, device)
+        trainer = build_trainer(config, space, training, device, engine)
         log = _restore(folder, trainer)
         # What an earlier process spent on the epochs that are not trained again.
         earlier = sum(epoch["seconds"] for epoch in log)

@@ -8,7 +8,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    FIRST_EXCEPTION,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +32,35 @@ def num_cores() -> int:
 def one_thread() -> None:
     """Make torch use one thread in this process."""
     torch.set_num_threads(1)
+
+
+def run_threads(
+    work: Sequence[Callable[[], Result]],
+    stop: Callable[[], None],
+    follow_up: type[Exception],
+) -> list[Result]:
+    """Run functions that wait for each other, each in a thread; returns what they return.
+
+    Args:
+        work: the functions.
+        stop: makes those still running fail soon; called as soon as one fails, or at Ctrl-C.
+        follow_up: the error with which they then fail.
+
+    Raises:
+        the first error that is no follow-up.
+    """
+    # A new thread has torch's default number of threads, not this one's.
+    prepare = partial(torch.set_num_threads, torch.get_num_threads())
+    with ThreadPoolExecutor(len(work), initializer=prepare) as executor:
+        futures = [executor.submit(one) for one in work]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            stop()
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, follow_up)), errors[0])
+    return [future.result() for future in futures]
 
 
 def run_all(

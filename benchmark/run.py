@@ -24,12 +24,14 @@ from benchmark.config import HELP, RunConfig, flag
 from benchmark.environment import choose_device
 from benchmark.errors import UserError, exit_with
 from benchmark.execute import run_one
-from benchmark.jobs import num_cores, run_all
+from benchmark.jobs import num_cores, run_all, run_threads
 from benchmark.load import load_records
 from benchmark.presets import PRESETS, preset
 from benchmark.progress import Bars
 from benchmark.report import build_report, show_main_table
 from benchmark.setup import Places, load_images, load_target
+from kshot_core.lockstep import AnotherFailedError, Lockstep
+from kshot_core.steps import run_step
 
 # Settings whose option is read apart: several values, or a meaning of its own.
 _APART = {"K", "seed", "preset", "dataset", "sharing"}
@@ -116,16 +118,28 @@ def run(request: Request) -> list[dict[str, Any]]:
         # happens once, not in every process.
         load_target(config, request.places)
         load_images(config, request.places)
+    work = _divided(request)
+    jobs = min(request.jobs, len(work))
     records: dict[int, dict[str, Any]] = {}
-    jobs = min(request.jobs, len(request.configs))
     with Bars() as bars, _channel(jobs) as events:
         listen = _Listener(bars, request.configs, events)
-        work = list(enumerate(request.configs))
         task = partial(_run_in_process, request, events if jobs > 1 else listen.show)
-        for position, record in run_all(task, work, jobs, listen.drain):
+        for _, finished in run_all(task, work, jobs, listen.drain):
             listen.drain()
-            records[position] = record
+            records |= finished
     return [records[position] for position in range(len(records))]
+
+
+def _divided(request: Request) -> list[list[int]]:
+    """Numbers of the configs, by what runs together: each by itself, or all in lockstep.
+
+    With several jobs every one of them gets its share of each K.
+    """
+    numbers = list(range(len(request.configs)))
+    if not all(config.lockstep for config in request.configs):
+        return [[number] for number in numbers]
+    jobs = min(request.jobs, len(numbers))
+    return [numbers[first::jobs] for first in range(jobs)]
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -145,16 +159,28 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
 Event = tuple[int, str, int, int]
 
 
-def _run_in_process(
-    request: Request, events: Any, numbered: tuple[int, RunConfig]
-) -> dict[str, Any]:
-    number, config = numbered
+def _run_in_process(request: Request, events: Any, numbers: list[int]) -> dict[int, dict[str, Any]]:
+    """Run configs, in lockstep if there are several; returns the records by number."""
     tell: Callable[[Event], None] = events if callable(events) else events.put
+    lockstep = Lockstep(len(numbers))
 
-    def progress(stage: str, done: int, total: int) -> None:
-        tell((number, stage, done, total))
+    def run_number(member: int) -> dict[str, Any]:
+        number = numbers[member]
 
-    return run_one(config, request.places, request.device, progress, request.checkpoint_seconds)
+        def progress(stage: str, done: int, total: int) -> None:
+            tell((number, stage, done, total))
+
+        engine = lockstep.engine(member) if len(numbers) > 1 else run_step
+        config, seconds = request.configs[number], request.checkpoint_seconds
+        try:
+            return run_one(config, request.places, request.device, progress, seconds, engine)
+        finally:
+            lockstep.leave(member)
+
+    if len(numbers) == 1:
+        return {numbers[0]: run_number(0)}
+    work = [partial(run_number, member) for member in range(len(numbers))]
+    return dict(zip(numbers, run_threads(work, lockstep.stop, AnotherFailedError), strict=True))
 
 
 class _channel:

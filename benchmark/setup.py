@@ -23,6 +23,7 @@ from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.spaces.nasbench201 import to_string
+from kshot_core.steps import Engine, run_step
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.training import Trainer
 
@@ -144,9 +145,13 @@ def image_sets(splits: Splits, device: torch.device) -> tuple[ImageSet, ImageSet
 
 
 def build_trainer(
-    config: RunConfig, space: NASBench201, images: ImageSet, device: torch.device
+    config: RunConfig,
+    space: NASBench201,
+    images: ImageSet,
+    device: torch.device,
+    engine: Engine = run_step,
 ) -> Trainer:
-    """Bank, strategy and trainer, initialised from the config's seed.
+    """Bank, strategy and trainer, initialised from the config's seed; see ``Trainer``.
 
     Raises:
         UserError: settings that do not go together, such as few-shot sharing with too many copies.
@@ -170,6 +175,6 @@ def build_trainer(
         )
         shared.to(device)
         sharing.to(device)
-        return Trainer(shared, sharing, sampler, images, config.recipe(), config.seed)
+        return Trainer(shared, sharing, sampler, images, config.recipe(), config.seed, engine)
     except ValueError as error:
         raise UserError(f"these settings do not go together: {error}") from None

@@ -22,6 +22,10 @@ from kshot_core.many import ManyPaths, Members, Weights
 from kshot_core.steps import Engine, Step, losses_of, run_step
 
 
+class AnotherFailedError(RuntimeError):
+    """A training cannot go on because one that it shares its steps with failed."""
+
+
 class Lockstep:
     """The meeting point of several trainings of supernets of the same shape.
 
@@ -34,6 +38,7 @@ class Lockstep:
     def __init__(self, num: int) -> None:
         self._present = set(range(num))
         self._waiting: dict[int, _Asked] = {}
+        self._stopped = False
         self._changed = threading.Condition()
 
     def engine(self, member: int) -> Engine:
@@ -50,14 +55,24 @@ class Lockstep:
             self._present.discard(member)
             self._run_if_all_wait()
 
+    def stop(self) -> None:
+        """Let every training fail at its next step, with ``AnotherFailedError``."""
+        with self._changed:
+            self._stopped = True
+            for asked in self._waiting.values():
+                asked.done = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
     def _meet(self, member: int, step: Step) -> Tensor:
         asked = _Asked(step)
         with self._changed:
-            self._waiting[member] = asked
-            self._run_if_all_wait()
-            self._changed.wait_for(lambda: asked.done)
+            if not self._stopped:
+                self._waiting[member] = asked
+                self._run_if_all_wait()
+                self._changed.wait_for(lambda: asked.done)
         if asked.losses is None:
-            raise RuntimeError("a pass in common with other trainings failed; see their error")
+            raise AnotherFailedError("another training in lockstep with this one failed")
         return asked.losses
 
     def _run_if_all_wait(self) -> None:

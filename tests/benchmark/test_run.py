@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from runs import write_truth
 
 from benchmark.config import HELP, RunConfig
 from benchmark.errors import UserError
-from benchmark.run import main, parse
+from benchmark.load import load_predictions
+from benchmark.run import main, parse, run
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +158,27 @@ def test_runs_in_parallel_end_with_tables_and_figures(
         [*options, "--K", "3", "--seeds", "1", "--jobs", "1", "--results", str(tmp_path / "alone")]
     )
     assert alone[0]["metrics"] == records[2]["metrics"]
+
+
+def test_runs_in_lockstep_predict_what_they_do_alone(truth: Path, tmp_path: Path) -> None:
+    options = ["--epochs", "1", "--train-images", "200", "--batch-size", "50", "--channels", "4"]
+    options += ["--score-images", "100", "--truth", str(truth), "--K", "1", "3", "--jobs", "1"]
+    options += ["--num-groups", "5", "--warmup-epochs", "0", "--seeds", "2"]
+    losses: dict[str, list[NDArray[np.float32]]] = {}
+    for name, flag in {"alone": [], "lockstep": ["--lockstep"]}.items():
+        records = run(parse([*options, *flag, "--results", str(tmp_path / name)]))
+        assert [r["config"]["lockstep"] for r in records] == [name == "lockstep"] * 4
+        paths = sorted((tmp_path / name).glob("records/*/*/*/seed*/predictions.npy"))
+        losses[name] = [load_predictions(path.parent)["loss"] for path in paths]
+    # Four steps: rounding has not grown yet.
+    np.testing.assert_allclose(losses["lockstep"], losses["alone"], rtol=1e-3)
+    again = run(parse([*options, "--lockstep", "--results", str(tmp_path / "lockstep")]))
+    assert [r["metrics"] for r in again] == [r["metrics"] for r in records]
+
+
+def test_a_run_that_diverges_in_lockstep_is_named_in_one_line(truth: Path, tmp_path: Path) -> None:
+    options = ["--epochs", "3", "--train-images", "200", "--batch-size", "50", "--channels", "4"]
+    options += ["--score-images", "100", "--truth", str(truth), "--K", "1", "3", "--lockstep"]
+    options += ["--learning-rate", "1e30", "--gradient-clip", "0", "--jobs", "1"]
+    with pytest.raises(UserError, match="training diverged"):
+        main([*options, "--results", str(tmp_path)])

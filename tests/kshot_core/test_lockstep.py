@@ -11,7 +11,7 @@ import torch
 from test_many import _double, _naming
 
 from kshot_core.bank import KShot
-from kshot_core.lockstep import Lockstep, run_steps
+from kshot_core.lockstep import AnotherFailedError, Lockstep, run_steps
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.spaces import NASBench201
@@ -107,7 +107,25 @@ def test_an_error_of_the_common_pass_reaches_every_training() -> None:
             raised.append(str(error))
 
     _in_threads([lambda: ask(0), lambda: ask(1)])
-    assert sorted(text.partition(" ")[0] for text in raised) == ["Target", "a"]
+    assert sorted(text.partition(" ")[0] for text in raised) == ["Target", "another"]
+
+
+def test_stopped_trainings_fail_at_their_next_step() -> None:
+    lockstep = Lockstep(2)
+    raised: list[str] = []
+
+    def ask() -> None:
+        for _ in range(2):
+            try:
+                lockstep.engine(0)(_step(SPACE))
+            except AnotherFailedError as error:
+                raised.append(str(error))
+
+    def stop() -> None:
+        lockstep.stop()
+
+    _in_threads([ask, stop])
+    assert raised == ["another training in lockstep with this one failed"] * 2
 
 
 def _step(space: NASBench201, size: int = 6, batch_paths: bool = True) -> Step:
