@@ -57,6 +57,7 @@ class RunConfig:
     archs: int = 0
     score_images: int = 0
     score_batch_size: int = 256
+    score_paths: int = 1
     track_every: int = 0
     track_archs: int = 100
     train_images: int = 0
@@ -71,7 +72,13 @@ class RunConfig:
         _one_of("--encoding", self.encoding, ("raw", "canonical"))
         _one_of("--batch-norm", self.batch_norm, ("batch", "running"))
         least = {"K": 1, "seed": 0, "hidden": 1, "channels": 1, "cells": 1, "score_batch_size": 2}
-        least |= {"archs": 0, "score_images": 0, "track_every": 0, "track_archs": 2}
+        least |= {
+            "score_paths": 1,
+            "archs": 0,
+            "score_images": 0,
+            "track_every": 0,
+            "track_archs": 2,
+        }
         least |= {"train_images": 0, "split_seed": 0, "warmup_epochs": 0}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
@@ -151,6 +158,7 @@ HELP = {
     "archs": "how many architectures to score, drawn from the truth table; 0 for all it has",
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",
+    "score_paths": "architectures scored in one pass; more than 1 may pay on a GPU, and rounds",
     "track_every": "measure tau on a few architectures every so many epochs; 0 for never",
     "track_archs": "architectures to measure tau on while training",
     "train_images": "how many training images to use, the first ones; 0 for all",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from benchmark.errors import UserError
 from benchmark.load import PREDICTION
 from benchmark.metrics import kendall_tau_b
 from benchmark.records import RunFolder
+from benchmark.scoring import score
 from benchmark.setup import (
     Places,
     Target,
@@ -29,7 +31,7 @@ from benchmark.setup import (
     load_target,
 )
 from kshot_core.data import ImageSet
-from kshot_core.evaluation import iterate_scores, predict, work_list
+from kshot_core.evaluation import predict
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.steps import Engine, run_step
@@ -49,6 +51,7 @@ def run_one(
     progress: Progress,
     checkpoint_seconds: float = 30.0,
     engine: Engine = run_step,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Run a config to its end, from wherever an earlier process left it, and return its record.
 
@@ -61,6 +64,7 @@ def run_one(
         progress: told of every epoch and every architecture.
         checkpoint_seconds: least time between two checkpoints; 0 writes one whenever it can.
         engine: runs the steps of the training; see ``Trainer``.
+        workers: processes that score, where the device is a processor.
 
     Raises:
         UserError: bad input, a damaged file, or a training that diverged.
@@ -82,9 +86,18 @@ def run_one(
         clock = Clock(checkpoint_seconds)
         _train(folder, trainer, log, _Tracked.of(config, target, validation), progress, clock)
         scoring_started = time.perf_counter()
-        scores, codes, num_scored = _score(
-            folder, trainer, target.archs, validation, progress, clock
+        scores, num_scored = score(
+            folder,
+            trainer,
+            target.archs,
+            validation,
+            partial(progress, "scoring"),
+            clock.due,
+            workers if device.type == "cpu" else 1,
+            places,
         )
+        with torch.no_grad():
+            codes = trainer.sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
         finished = time.perf_counter()
         predictions = np.empty(len(target.archs), PREDICTION)
         predictions["index"] = [space.index(arch) for arch in target.archs]
@@ -194,33 +207,3 @@ def _train(
             # The log goes first: a checkpoint never is ahead of it.
             folder.save_log(log)
             folder.save_checkpoint(trainer.state())
-
-
-def _score(
-    folder: RunFolder,
-    trainer: Trainer,
-    archs: list[Arch],
-    images: ImageSet,
-    progress: Progress,
-    clock: Clock,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], int]:
-    """Scores (A, 2) and the codes of the first architectures; goes on from saved scores."""
-    config, sharing = folder.config, trainer.sharing
-    batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
-    unique, positions = work_list(archs, sharing, NASBench201().canonical)  # type: ignore[arg-type]
-    done = folder.load_scores()
-    if len(done) > len(unique) or done.shape[1:] != (2,):
-        raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
-    scores = done.tolist()
-    rest = unique[len(scores) :]
-    try:
-        for accuracy, loss in iterate_scores(trainer.shared, sharing, rest, batches):
-            scores.append([accuracy, loss])
-            progress("scoring", len(scores), len(unique))
-            if clock.due():
-                folder.save_scores(np.array(scores))
-    except FloatingPointError as error:
-        raise UserError(f"{folder.path}: {error}") from None
-    with torch.no_grad():
-        codes = sharing(archs[:_NUM_CODES]).float().cpu().numpy()
-    return np.array(scores, dtype=np.float32).reshape(-1, 2)[positions], codes, len(unique)

@@ -171,9 +171,17 @@ def _run_in_process(request: Request, events: Any, numbers: list[int]) -> dict[i
             tell((number, stage, done, total))
 
         engine = lockstep.engine(member) if len(numbers) > 1 else run_step
-        config, seconds = request.configs[number], request.checkpoint_seconds
         try:
-            return run_one(config, request.places, request.device, progress, seconds, engine)
+            return run_one(
+                request.configs[number],
+                request.places,
+                request.device,
+                progress,
+                request.checkpoint_seconds,
+                engine,
+                # Cores that have no run of their own help with the scoring.
+                request.jobs // len(request.configs),
+            )
         finally:
             lockstep.leave(member)
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from kshot_core.bank import KShot
 from kshot_core.data import ImageSet
+from kshot_core.many import ManyPaths
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 
@@ -79,13 +80,49 @@ def score_one(
     return sums * sums.new_tensor([100 / num_images, 1 / num_images])
 
 
+@torch.no_grad()
+def score_several(
+    shared: KShot,
+    sharing: nn.Module,
+    archs: Sequence[Arch],
+    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+) -> torch.Tensor:
+    """Accuracy and loss of several architectures in one pass, (m, 2): ``score_one`` up to rounding.
+
+    Their codes are computed and their weights merged together.
+    """
+    network = shared.network
+    if len(archs) == 1 or not (isinstance(network, ManyPaths) and network.runs_many_paths):
+        return torch.stack([score_one(shared, sharing, arch, batches) for arch in archs])
+    m = len(archs)
+    codes = sharing(archs).to(batches[0][0].device)
+    weights = shared.merging(codes)
+    sums = torch.zeros(m, 2, device=codes.device, dtype=torch.float64)
+    for x, y in batches:
+        logits = network.forward_many(x.expand(m, *x.shape), archs, weights)
+        sums[:, 0] += (logits.argmax(2) == y).sum(1)
+        losses = F.cross_entropy(logits.float().flatten(0, 1), y.repeat(m), reduction="none")
+        sums[:, 1] += losses.view(m, -1).sum(1)
+    num_images = sum(len(y) for _, y in batches)
+    return sums * sums.new_tensor([100 / num_images, 1 / num_images])
+
+
 def iterate_scores(
     shared: KShot,
     sharing: nn.Module,
     archs: Sequence[Arch],
     batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    num_paths: int = 1,
 ) -> Iterator[tuple[float, float]]:
     """Accuracy and loss of one architecture after another, in evaluation mode.
+
+    Args:
+        shared: the bank.
+        sharing: the strategy that gives the codes.
+        archs: A architectures.
+        batches: images and labels, the same for all.
+        num_paths: architectures in one pass. Only at 1 does a score not depend, in its last digits,
+            on which others are asked for.
 
     Raises:
         FloatingPointError: a loss is not finite. What the argmax of NaN makes of it is no score.
@@ -94,11 +131,13 @@ def iterate_scores(
     shared.eval()
     sharing.eval()
     try:
-        for arch in archs:
-            accuracy, loss = score_one(shared, sharing, arch, batches).tolist()
-            if not math.isfinite(loss):
-                raise FloatingPointError(f"the loss of {arch} is {loss}: its training diverged")
-            yield accuracy, loss
+        for start in range(0, len(archs), num_paths):
+            chunk = archs[start : start + num_paths]
+            scores = score_several(shared, sharing, chunk, batches).tolist()
+            for arch, (accuracy, loss) in zip(chunk, scores, strict=True):
+                if not math.isfinite(loss):
+                    raise FloatingPointError(f"the loss of {arch} is {loss}: its training diverged")
+                yield accuracy, loss
     finally:
         shared.train(modes[0])
         sharing.train(modes[1])

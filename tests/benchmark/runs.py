@@ -54,11 +54,14 @@ def tiny(**changes: Any) -> RunConfig:
     return dataclasses.replace(TINY, **changes)
 
 
-def run_tiny(config: RunConfig, results: Path, truth: Path, progress: Any = None) -> dict[str, Any]:
+def run_tiny(
+    config: RunConfig, results: Path, truth: Path, progress: Any = None, workers: int = 1
+) -> dict[str, Any]:
     """Run a config on the CPU with a checkpoint after every epoch and every score."""
 
     def ignore(stage: str, done: int, total: int) -> None:
         pass
 
     places = Places(results=results, truth=truth)
-    return run_one(config, places, torch.device("cpu"), progress or ignore, checkpoint_seconds=0)
+    device = torch.device("cpu")
+    return run_one(config, places, device, progress or ignore, 0, workers=workers)

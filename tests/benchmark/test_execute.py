@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from runs import TINY, run_tiny, tiny, write_truth
 
+from benchmark import scoring
 from benchmark.errors import UserError
 
 
@@ -39,9 +40,10 @@ def files_of(results: Path, name: str) -> bytes:
         {"sharing": "simplex", "encoding": "canonical", "simplex_batches": "extra"},
         {"sharing": "simplex", "schedule": "joint", "num_groups": 5},
         {"sharing": "one-shot", "K": 1, "batch_norm": "running", "unsampled": "decay"},
-        {"sharing": "few-shot", "K": 5, "sampler": "fair"},
+        {"sharing": "few-shot", "K": 5, "sampler": "fair", "batch_paths": False},
+        {"sharing": "simplex", "score_paths": 5},
     ],
-    ids=["paper", "extra", "joint", "running", "few-shot"],
+    ids=["paper", "extra", "joint", "running", "few-shot", "several-at-once"],
 )
 def test_killed_at_any_event_and_resumed_gives_the_same_bytes(
     changes: dict[str, object], truth: Path, tmp_path: Path
@@ -189,6 +191,26 @@ def test_damaged_record_and_config(truth: Path, tmp_path: Path) -> None:
     (path.parent / "config.json").write_text("")
     with pytest.raises(UserError, match="cannot be read"):
         run_tiny(TINY, tmp_path, truth)
+
+
+@pytest.mark.slow
+def test_scoring_in_several_processes_gives_the_same_bytes(
+    truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "_SHARD", 5)
+    config = tiny(epochs=1)
+    seen: list[int] = []
+
+    def watch(stage: str, done: int, total: int) -> None:
+        if stage == "scoring":
+            seen.append(done)
+
+    run_tiny(config, tmp_path / "one", truth)
+    run_tiny(config, tmp_path / "several", truth, watch, workers=2)
+    assert len(seen) == 3, "three shards"
+    assert seen[-1] == 12
+    for name in ("predictions.npy", "codes.npy"):
+        assert files_of(tmp_path / "several", name) == files_of(tmp_path / "one", name)
 
 
 def test_two_processes_do_not_work_on_one_run(truth: Path, tmp_path: Path) -> None:

@@ -160,6 +160,18 @@ def test_batch_norm_policy_is_the_spaces(images: ImageSet) -> None:
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.parametrize("batch_norm", ["batch", "running"])
+def test_several_architectures_in_one_pass_score_as_each_does(
+    batch_norm: str, images: ImageSet
+) -> None:
+    space = NASBench201(channels=2, cells=1, num_classes=4, image_size=6, batch_norm=batch_norm)
+    shared, sharing = _shared(3, space), _sharing("simplex")
+    batches = images.scoring_batches(12)
+    each = list(iterate_scores(shared, sharing, ARCHS[:11], batches))
+    together = list(iterate_scores(shared, sharing, ARCHS[:11], batches, num_paths=4))
+    np.testing.assert_allclose(together, each, rtol=1e-4, atol=1e-4)
+
+
 class Broken(nn.Module):
     """Its outputs are no numbers."""
 

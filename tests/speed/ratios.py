@@ -1,0 +1,73 @@
+"""Ratios of times measured in one process, so that the machine cancels out."""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from kshot_core.data import ImageSet
+from kshot_core.space import Arch
+from kshot_core.spaces import NASBench201
+
+SPACE = NASBench201(channels=16, cells=5)
+"""The published supernet."""
+
+
+def random_archs(num: int, seed: int = 0) -> list[Arch]:
+    """Uniform architectures with a path, always the same ones."""
+    valid = [arch for arch in SPACE.archs() if SPACE.is_valid(arch)]
+    return random.Random(seed).sample(valid, num)
+
+
+def cifar_like(num: int, device: torch.device) -> ImageSet:
+    """Random images of CIFAR-10's shape, with its augmentation."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (num, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    labels = torch.randint(10, (num,), generator=generator)
+    return ImageSet(pixels, labels, [0.5] * 3, [0.25] * 3, crop_padding=4, flip=True, device=device)
+
+
+def timed(function: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def compare(
+    ours: list[Callable[[], object]],
+    theirs: list[Callable[[], object]],
+    device: torch.device,
+    paired: bool = True,
+) -> tuple[float, float, float]:
+    """Median seconds of each side, and the median of their ratios, pair by pair.
+
+    Pairs run back to back and take turns in going first, so that whatever else the machine does
+    meets both alike. Unless ``paired``, one call has nothing to do with the other, and the means
+    and their ratio are returned.
+    """
+    for warm_up in (ours[0], theirs[0]):
+        warm_up()
+    gc.disable()
+    times = []
+    for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if index % 2:
+            second = timed(other, device)
+            times.append((timed(one, device), second))
+        else:
+            first = timed(one, device)
+            times.append((first, timed(other, device)))
+    gc.enable()
+    middle = statistics.median if paired else statistics.mean
+    first, second = (middle(column) for column in zip(*times, strict=True))
+    ratio = statistics.median(one / other for one, other in times) if paired else first / second
+    return first, second, ratio

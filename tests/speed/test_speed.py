@@ -1,0 +1,171 @@
+"""Speed as ratios, with pytest-benchmark: ``tox -e speed``. A time in seconds never fails a test.
+
+Sizes are the published supernet's (16 channels, 5 cells a stage) at batch 64 to train and 256 to
+score, on one thread of the processor, or on a GPU where there is one. Each test's ``extra_info``
+has the times and the ratio; ``docs/performance.md`` has the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import plain
+import pytest
+import torch
+from ratios import SPACE, cifar_like, compare, random_archs
+from torch import Tensor
+from torch.nn import functional as F
+
+from kshot_core.bank import KShot
+from kshot_core.evaluation import score_one
+from kshot_core.sampling import SAMPLERS
+from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.space import Arch
+from kshot_core.streams import seeded
+from kshot_core.training import Recipe, Trainer
+
+BATCH, SCORING_BATCH, NUM = 64, 256, 24
+Work = list[Callable[[], object]]
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _trainer(K: int, device: torch.device, batch_paths: bool = True) -> Trainer:
+    sharing = SHARING["simplex" if K > 1 else "one-shot"](SPACE, K, SharingOptions(seed=0))
+    with seeded(0):
+        supernet = SPACE.supernet()
+    return Trainer(
+        KShot(supernet, K, group=SPACE.parameter_group).to(device),
+        sharing.to(device),
+        SAMPLERS["uniform"](SPACE),
+        cifar_like(BATCH * 4, device),
+        Recipe(batch_size=BATCH, batch_paths=batch_paths),
+        seed=0,
+    )
+
+
+def _batch(device: torch.device, num: int = BATCH) -> tuple[Tensor, Tensor]:
+    images = cifar_like(num, device)
+    return next(iter(images.training_batches(num, torch.Generator().manual_seed(1))))
+
+
+def _step_on(trainer: Trainer, arch: Arch, x: Tensor, y: Tensor) -> None:
+    trainer.sampler = lambda generator: [arch]  # type: ignore[assignment]
+    trainer._weight_step(x, y, False)
+
+
+def _report(benchmark: Any, work: Work, names: tuple[str, str], times: tuple[float, ...]) -> float:
+    """Let pytest-benchmark time our side once more, and keep what was compared."""
+    first, second, ratio = times
+    benchmark.extra_info[f"{names[0]}_ms"] = round(1e3 * first, 2)
+    benchmark.extra_info[f"{names[1]}_ms"] = round(1e3 * second, 2)
+    benchmark.extra_info["ratio"] = round(ratio, 3)
+    # Beside the table of pytest-benchmark, which has no room for it.
+    print(f"\n{names[0]} {1e3 * first:.1f} ms, {names[1]} {1e3 * second:.1f} ms: {ratio:.3f}")  # noqa: T201
+    benchmark.pedantic(work[0], rounds=3)
+    return ratio
+
+
+@pytest.mark.parametrize(("K", "most"), [(8, 1.05), (12, 1.08)])
+def test_a_weight_step_costs_hardly_more_with_k_copies(
+    benchmark: Any, device: torch.device, K: int, most: float
+) -> None:
+    x, y = _batch(device)
+    one, several = _trainer(1, device), _trainer(K, device)
+    archs = random_archs(NUM)
+    ours: Work = [partial(_step_on, several, arch, x, y) for arch in archs]
+    theirs: Work = [partial(_step_on, one, arch, x, y) for arch in archs]
+    ratio = _report(benchmark, ours, (f"K={K}", "K=1"), compare(ours, theirs, device))
+    assert ratio <= most
+
+
+def test_a_simplex_step_costs_little_more_than_a_weight_step(
+    benchmark: Any, device: torch.device
+) -> None:
+    x, y = _batch(device)
+    trainer, other = _trainer(8, device), _trainer(8, device)
+    ours: Work = [partial(trainer._simplex_step, x, y)] * NUM
+    theirs: Work = [partial(_step_on, other, arch, x, y) for arch in random_archs(NUM)]
+    # Sixteen random paths cost about their mean, a single one anything.
+    times = compare(ours, theirs, device, paired=False)
+    assert _report(benchmark, ours, ("simplex step", "weight step"), times) <= 1.5
+
+
+def test_many_paths_in_one_pass_beat_a_loop(benchmark: Any, device: torch.device) -> None:
+    x, y = _batch(device)
+    together, apart = _trainer(8, device), _trainer(8, device, batch_paths=False)
+    ours: Work = [partial(together._simplex_step, x, y)] * 12
+    theirs: Work = [partial(apart._simplex_step, x, y)] * 12
+    times = compare(ours, theirs, device)
+    assert _report(benchmark, ours, ("one pass", "loop"), times) < 1
+
+
+def _plain_step(
+    trainer: Trainer, optimizer: torch.optim.Optimizer, arch: Arch, x: Tensor, y: Tensor
+) -> None:
+    with trainer.shared.merged(torch.ones(1, device=x.device)) as network:
+        loss = F.cross_entropy(plain.forward(network, x, arch), y)  # type: ignore[arg-type]
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(trainer.bank, 5.0)
+    optimizer.step()
+
+
+def test_a_training_step_takes_half_of_a_plain_one(benchmark: Any, device: torch.device) -> None:
+    x, y = _batch(device)
+    trainer, other = _trainer(1, device), _trainer(1, device)
+    archs = random_archs(NUM)
+    optimizer = torch.optim.SGD(other.bank, 0.025, 0.9, weight_decay=5e-4, nesterov=True)
+    nchw = x.contiguous()
+    ours: Work = [partial(_step_on, trainer, arch, x, y) for arch in archs]
+    theirs: Work = [partial(_plain_step, other, optimizer, arch, nchw, y) for arch in archs]
+    times = compare(ours, theirs, device)
+    assert _report(benchmark, ours, ("ours", "plain"), times) <= 0.5
+
+
+@torch.no_grad()
+def _plain_score(shared: KShot, arch: Arch, x: Tensor, y: Tensor, dead_edges: bool) -> Tensor:
+    with shared.merged(torch.ones(1, device=x.device)) as network:
+        logits = plain.forward(network, x, arch, dead_edges)  # type: ignore[arg-type]
+    return torch.stack([(logits.argmax(1) == y).float().mean() * 100, F.cross_entropy(logits, y)])
+
+
+def test_scoring_takes_half_of_a_plain_forward_pass(benchmark: Any, device: torch.device) -> None:
+    trainer = _trainer(1, device)
+    x, y = _batch(device, SCORING_BATCH)
+    archs = random_archs(NUM)
+    score = partial(score_one, trainer.shared, trainer.sharing)
+    ours: Work = [partial(score, arch, [(x, y)]) for arch in archs]
+    nchw = x.contiguous()
+    theirs: Work = [partial(_plain_score, trainer.shared, arch, nchw, y, False) for arch in archs]
+    for one, other in zip(ours[:3], theirs[:3], strict=True):
+        torch.testing.assert_close(one(), other(), rtol=1e-4, atol=0.5, check_dtype=False)
+    times = compare(ours, theirs, device)
+    assert _report(benchmark, ours, ("ours", "plain"), times) <= 0.5
+
+
+def test_leaving_out_dead_edges_pays(benchmark: Any, device: torch.device) -> None:
+    trainer = _trainer(1, device)
+    x, y = _batch(device, SCORING_BATCH)
+    archs = [arch for arch in random_archs(200) if SPACE.canonical(arch) != arch][:12]
+    # Of the plain network, with and without: only the edges differ.
+    ours: Work = [partial(_plain_score, trainer.shared, arch, x, y, False) for arch in archs]
+    theirs: Work = [partial(_plain_score, trainer.shared, arch, x, y, True) for arch in archs]
+    times = compare(ours, theirs, device)
+    assert _report(benchmark, ours, ("live edges", "all edges"), times) < 0.95
+
+
+def test_cutting_a_batch_is_a_small_part_of_a_step(benchmark: Any, device: torch.device) -> None:
+    trainer = _trainer(1, device)
+    images = cifar_like(BATCH * NUM, device)
+    batches = images.training_batches(BATCH, torch.Generator().manual_seed(0))
+    x, y = _batch(device)
+    ours: Work = [partial(next, batches)] * (NUM - 4)
+    theirs: Work = [partial(_step_on, trainer, arch, x, y) for arch in random_archs(NUM - 4)]
+    times = compare(ours, theirs, device)
+    assert _report(benchmark, ours, ("batch", "step"), times) < 0.05
