@@ -54,6 +54,7 @@ class RunConfig:
     compensate: bool = False
     batch_paths: bool = True
     lockstep: bool = False
+    precision: str = "float32"
     archs: int = 0
     score_images: int = 0
     score_batch_size: int = 256
@@ -155,6 +156,7 @@ HELP = {
     "compensate": "divide the weights' gradient by the sum of the squared code",
     "batch_paths": "several paths of a step in one pass; one by one is slower, rounds otherwise",
     "lockstep": "runs of one process share every step's kernels (for a GPU); rounds otherwise",
+    "precision": "of forward passes: float32, or bfloat16 (faster on a GPU, another result)",
     "archs": "how many architectures to score, drawn from the truth table; 0 for all it has",
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",

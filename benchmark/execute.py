@@ -163,6 +163,7 @@ class _Tracked:
             NASBench201().canonical,
             batch_size=self.batch_size,
             num_images=_TRACK_IMAGES,
+            precision=trainer.recipe.precision,
         )
         return value_or_none(lambda: kendall_tau_b(scores.accuracy, self.true))
 

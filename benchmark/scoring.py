@@ -79,7 +79,12 @@ def score(
         else:
             batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
             for one in iterate_scores(
-                trainer.shared, trainer.sharing, rest, batches, config.score_paths
+                trainer.shared,
+                trainer.sharing,
+                rest,
+                batches,
+                config.score_paths,
+                config.precision,
             ):
                 scores.append(one)
                 progress(len(scores), len(unique))

@@ -276,7 +276,9 @@ def _merge(bank: Tensor, code: Tensor) -> Tensor:
     """
     if len(bank) == 1:
         return bank[0].expand(*code.shape[:-1], -1)
-    return code @ bank
+    # Merged in full precision, whatever the pass that reads the weights runs in.
+    with torch.autocast(bank.device.type, enabled=False):
+        return code @ bank
 
 
 class _PathParameters(dict[str, Any]):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from kshot_core.bank import KShot
 from kshot_core.data import ImageSet
 from kshot_core.many import ManyPaths
+from kshot_core.precision import precise
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 
@@ -63,6 +64,7 @@ def score_one(
     sharing: nn.Module,
     arch: Arch,
     batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy (percent) and mean loss of one architecture, a tensor (2,) on its device.
 
@@ -73,7 +75,8 @@ def score_one(
     sums = torch.zeros(2, device=code.device, dtype=torch.float64)
     with shared.merged(code) as network:
         for x, y in batches:
-            logits = network(x, arch)
+            with precise(x.device, precision):
+                logits = network(x, arch)
             sums[0] += (logits.argmax(1) == y).sum()
             sums[1] += F.cross_entropy(logits.float(), y, reduction="sum")
     num_images = sum(len(y) for _, y in batches)
@@ -86,6 +89,7 @@ def score_several(
     sharing: nn.Module,
     archs: Sequence[Arch],
     batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy and loss of several architectures in one pass, (m, 2): ``score_one`` up to rounding.
 
@@ -93,13 +97,14 @@ def score_several(
     """
     network = shared.network
     if len(archs) == 1 or not (isinstance(network, ManyPaths) and network.runs_many_paths):
-        return torch.stack([score_one(shared, sharing, arch, batches) for arch in archs])
+        return torch.stack([score_one(shared, sharing, arch, batches, precision) for arch in archs])
     m = len(archs)
     codes = sharing(archs).to(batches[0][0].device)
     weights = shared.merging(codes)
     sums = torch.zeros(m, 2, device=codes.device, dtype=torch.float64)
     for x, y in batches:
-        logits = network.forward_many(x.expand(m, *x.shape), archs, weights)
+        with precise(x.device, precision):
+            logits = network.forward_many(x.expand(m, *x.shape), archs, weights)
         sums[:, 0] += (logits.argmax(2) == y).sum(1)
         losses = F.cross_entropy(logits.float().flatten(0, 1), y.repeat(m), reduction="none")
         sums[:, 1] += losses.view(m, -1).sum(1)
@@ -113,6 +118,7 @@ def iterate_scores(
     archs: Sequence[Arch],
     batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
     num_paths: int = 1,
+    precision: str = "float32",
 ) -> Iterator[tuple[float, float]]:
     """Accuracy and loss of one architecture after another, in evaluation mode.
 
@@ -123,6 +129,7 @@ def iterate_scores(
         batches: images and labels, the same for all.
         num_paths: architectures in one pass. Only at 1 does a score not depend, in its last digits,
             on which others are asked for.
+        precision: of the forward passes, see ``precise``.
 
     Raises:
         FloatingPointError: a loss is not finite. What the argmax of NaN makes of it is no score.
@@ -133,7 +140,7 @@ def iterate_scores(
     try:
         for start in range(0, len(archs), num_paths):
             chunk = archs[start : start + num_paths]
-            scores = score_several(shared, sharing, chunk, batches).tolist()
+            scores = score_several(shared, sharing, chunk, batches, precision).tolist()
             for arch, (accuracy, loss) in zip(chunk, scores, strict=True):
                 if not math.isfinite(loss):
                     raise FloatingPointError(f"the loss of {arch} is {loss}: its training diverged")
@@ -152,6 +159,7 @@ def predict(
     *,
     batch_size: int,
     num_images: int | None = None,
+    precision: str = "float32",
 ) -> Scores:
     """Score every architecture asked for.
 
@@ -163,9 +171,11 @@ def predict(
         canonical: the space's ``canonical``; equal networks run once.
         batch_size: images of a forward pass; under batch statistics part of the result.
         num_images: how many of the images to use, the first ones; None for all.
+        precision: of the forward passes, see ``precise``.
     """
     batches = images.scoring_batches(batch_size, num_images)
     unique, positions = work_list(archs, sharing, canonical)  # type: ignore[arg-type]
-    scores = np.array(list(iterate_scores(shared, sharing, unique, batches)), dtype=np.float32)
+    each = iterate_scores(shared, sharing, unique, batches, precision=precision)
+    scores = np.array(list(each), dtype=np.float32)
     scores = scores.reshape(-1, 2)[positions]
     return Scores(scores[:, 0].copy(), scores[:, 1].copy(), len(unique))

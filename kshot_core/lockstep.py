@@ -19,6 +19,7 @@ from torch import Tensor
 
 from kshot_core.bank import KShot
 from kshot_core.many import ManyPaths, Members, Weights
+from kshot_core.precision import precise
 from kshot_core.steps import Engine, Step, losses_of, run_step
 
 
@@ -119,7 +120,8 @@ def run_steps(steps: Sequence[Step]) -> list[Tensor]:
         network = group[0].shared.network
         assert isinstance(network, ManyPaths)
         x = torch.cat([step.x for step in group])
-        logits = network.forward_many(x, archs, _SeveralBanks(group))
+        with precise(x.device, group[0].precision):
+            logits = network.forward_many(x, archs, _SeveralBanks(group))
         losses = losses_of(logits, torch.cat([step.y for step in group]))
         weighted = losses * torch.cat([step.weights for step in group])
         weighted.sum().backward()  # type: ignore[no-untyped-call]
@@ -130,7 +132,8 @@ def run_steps(steps: Sequence[Step]) -> list[Tensor]:
 
 def _form(step: Step) -> object:
     """What steps must have in common to run in one pass."""
-    return step.batch_paths, step.x.shape[1:], step.x.device, step.x.dtype, _shapes(step.shared)
+    x = step.x
+    return step.batch_paths, step.precision, x.shape[1:], x.device, x.dtype, _shapes(step.shared)
 
 
 def _shapes(shared: KShot) -> tuple[tuple[str, int], ...]:

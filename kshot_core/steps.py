@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kshot_core.bank import KShot
+from kshot_core.precision import precise
 from kshot_core.space import Arch
 
 
@@ -32,6 +33,7 @@ class Step:
         codes: (m, K).
         weights: (m,), of each path's loss in the gradient.
         batch_paths: whether several paths run in one pass where they can.
+        precision: of the forward pass, see ``precise``.
     """
 
     shared: KShot
@@ -41,6 +43,7 @@ class Step:
     codes: Tensor
     weights: Tensor
     batch_paths: bool
+    precision: str = "float32"
 
 
 Engine = Callable[[Step], Tensor]
@@ -50,7 +53,9 @@ Engine = Callable[[Step], Tensor]
 def run_step(step: Step) -> Tensor:
     """Run one training's step by itself; returns the paths' losses (m,), detached."""
     if step.batch_paths and len(step.archs) > 1:
-        losses = losses_of(step.shared.forward_many(step.x, step.archs, step.codes), step.y)
+        with precise(step.x.device, step.precision):
+            logits = step.shared.forward_many(step.x, step.archs, step.codes)
+        losses = losses_of(logits, step.y)
         (losses * step.weights).sum().backward()  # type: ignore[no-untyped-call]
         return losses.detach()
     # One backward per path keeps the memory of one path. The codes have a graph in common, through
@@ -58,7 +63,9 @@ def run_step(step: Step) -> Tensor:
     codes = step.codes.detach().requires_grad_(step.codes.requires_grad)
     each = []
     for at, (x, y, arch) in enumerate(zip(step.x, step.y, step.archs, strict=True)):
-        loss = F.cross_entropy(step.shared(x, arch, codes[at]), y)
+        with precise(x.device, step.precision):
+            logits = step.shared(x, arch, codes[at])
+        loss = F.cross_entropy(logits.float(), y)
         (loss * step.weights[at]).backward()  # type: ignore[no-untyped-call]
         each.append(loss.detach())
     if codes.grad is not None:
@@ -68,5 +75,5 @@ def run_step(step: Step) -> Tensor:
 
 def losses_of(logits: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy of each path: logits (m, B, num_classes) and labels (m, B) to (m,)."""
-    losses = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+    losses = F.cross_entropy(logits.float().flatten(0, 1), y.flatten(), reduction="none")
     return losses.view(y.shape).mean(1)

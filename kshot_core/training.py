@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from kshot_core.bank import KShot
 from kshot_core.data import ImageSet
+from kshot_core.precision import PRECISIONS
 from kshot_core.sampling import Sampler, sample
 from kshot_core.space import Arch
 from kshot_core.steps import Engine, Step, run_step
@@ -56,6 +57,7 @@ class Recipe:
             relative to that norm, so that the two cancel.
         batch_paths: several paths of one step run in one pass, where the network can do that;
             False runs them one by one, which is slower and rounds differently.
+        precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
     """
 
     epochs: int = 250
@@ -76,6 +78,7 @@ class Recipe:
     unsampled: str = "freeze"
     compensate: bool = False
     batch_paths: bool = True
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""
@@ -83,6 +86,7 @@ class Recipe:
             "schedule": ("alternate", "joint"),
             "simplex_batches": ("shared", "extra"),
             "unsampled": ("freeze", "decay"),
+            "precision": PRECISIONS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -272,8 +276,10 @@ class Trainer:
     def _run(
         self, x: Tensor, y: Tensor, archs: Sequence[Arch], codes: Tensor, weights: Tensor
     ) -> Tensor:
-        step = Step(self.shared, x, y, archs, codes, weights, self.recipe.batch_paths)
-        return self.engine(step)
+        recipe = self.recipe
+        return self.engine(
+            Step(self.shared, x, y, archs, codes, weights, recipe.batch_paths, recipe.precision)
+        )
 
     def _zero_bank_gradients(self) -> None:
         # A gradient of None leaves a parameter alone, one of zeros lets it decay and coast.

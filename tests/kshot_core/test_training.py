@@ -406,6 +406,7 @@ def test_divergence_is_an_error(name: str) -> None:
         {"schedule": "other"},
         {"simplex_batches": "other"},
         {"unsampled": "other"},
+        {"precision": "float16"},
         {"epochs": -1},
         {"batch_size": 1},
         {"num_groups": 0},
@@ -442,3 +443,26 @@ def test_a_made_up_space_trains_end_to_end(schedule: str) -> None:
     codes = sharing(space.archs())
     assert (codes - 1 / 3).abs().max() > 0.01, "the simplex-net has left the centre"
     assert shared.network.num_forwards > 0  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("batch_paths", [True, False])
+def test_bfloat16_rounds_the_passes_and_nothing_else(batch_paths: bool) -> None:
+    settings = {"warmup_epochs": 0, "epochs": 1, "batch_paths": batch_paths, "sampler": "fair"}
+    exact, rounded = (_trainer(precision=p, **settings) for p in ("float32", "bfloat16"))
+    expected, figures = exact.run_epoch(), rounded.run_epoch()
+    assert all(p.dtype == torch.float32 for p in [*rounded.bank, *rounded.simplex])
+    # Eight bits of a number, so a loss is right to about a percent; and it is not the same.
+    for name in ("weight_loss", "simplex_loss"):
+        assert figures[name] == pytest.approx(expected[name], rel=0.05)
+        assert figures[name] != expected[name]
+    for one in (rounded, exact):
+        assert all(bool(parameter.isfinite().all()) for parameter in one.bank)
+
+
+def test_merging_is_exact_under_bfloat16() -> None:
+    trainer = _trainer()
+    code = torch.tensor([0.2, 0.3, 0.5])
+    with torch.autocast("cpu", torch.bfloat16), trainer.shared.merged(code) as network:
+        merged = network.stem.conv.weight  # type: ignore[union-attr]
+    assert merged.dtype == torch.float32
+    torch.testing.assert_close(merged, trainer.shared.weights(code)["stem.conv.weight"])
