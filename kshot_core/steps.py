@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kshot_core.bank import KShot
-from kshot_core.precision import precise
+from kshot_core.precision import at_least_float32, precise
 from kshot_core.space import Arch
 
 
@@ -65,7 +65,7 @@ def run_step(step: Step) -> Tensor:
     for at, (x, y, arch) in enumerate(zip(step.x, step.y, step.archs, strict=True)):
         with precise(x.device, step.precision):
             logits = step.shared(x, arch, codes[at])
-        loss = F.cross_entropy(logits.float(), y)
+        loss = F.cross_entropy(at_least_float32(logits), y)
         (loss * step.weights[at]).backward()  # type: ignore[no-untyped-call]
         each.append(loss.detach())
     if codes.grad is not None:
@@ -75,5 +75,6 @@ def run_step(step: Step) -> Tensor:
 
 def losses_of(logits: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy of each path: logits (m, B, num_classes) and labels (m, B) to (m,)."""
-    losses = F.cross_entropy(logits.float().flatten(0, 1), y.flatten(), reduction="none")
+    logits = at_least_float32(logits).flatten(0, 1)
+    losses = F.cross_entropy(logits, y.flatten(), reduction="none")
     return losses.view(y.shape).mean(1)
