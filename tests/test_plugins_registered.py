@@ -17,7 +17,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Folder and registry, and the files there that plug-ins share. Names with _ in front need no entry.
 REGISTRIES: dict[tuple[str, str], set[str]] = {
-    ("kshot_core.spaces", "SPACES"): {"nasbench201_many", "nasbench201_network"},
+    ("kshot_core.spaces", "SPACES"): {
+        "mobilenetv2_network",
+        "nasbench201_many",
+        "nasbench201_network",
+    },
     ("kshot_core.sharing", "SHARING"): set(),
     ("kshot_core.sampling", "SAMPLERS"): set(),
     ("benchmark.datasets", "DATASETS"): {"batches", "cifar", "files", "pickles", "splits"},

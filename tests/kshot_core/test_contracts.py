@@ -13,12 +13,17 @@ import kshot_core.sampling
 import kshot_core.sharing
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, SharingOptions
-from kshot_core.space import Arch, check_arch, encode
-from kshot_core.spaces import SPACES, NASBench201
+from kshot_core.space import Arch, Space, check_arch, encode
+from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
 ARCHS = SPACE.archs()[:300]
-SMALL: dict[str, Callable[[], NASBench201]] = {"nasbench201": lambda: SPACE}
+SMALL: dict[str, Callable[[], Space]] = {
+    "mobilenetv2": lambda: MobileNetV2(
+        stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
+    ),
+    "nasbench201": lambda: SPACE,
+}
 # A number of copies that each strategy can have.
 COPIES = {"one-shot": 1, "few-shot": 5}
 SEEDED = {"random", "simplex"}
