@@ -97,20 +97,17 @@ def test_program_refuses_wrong_numbers_and_existing_tables(tmp_path: Path) -> No
 
 
 def test_embedded_truth_is_worth_ranking_against() -> None:
-    """The shipped table: enough architectures, two seeds, and seeds that agree.
-
-    The aim is 300 architectures and .75; LOG.md says what stands in the way.
-    """
+    """The shipped table: enough architectures, two seeds, and seeds that agree."""
     from benchmark.metrics import kendall_tau_b  # noqa: PLC0415
 
     path = find_truth("digits")
     table = TruthTable.load(path)
     column = default_column("digits", table)
     seeds = table.seeds_of(column)
-    assert len(table.frame) >= 200
+    assert len(table.frame) >= 300
     assert len(seeds) >= 2
     first, second = table.both(seeds[0], seeds[1])
-    assert kendall_tau_b(first.to_numpy(), second.to_numpy()) >= 0.74
+    assert kendall_tau_b(first.to_numpy(), second.to_numpy()) >= 0.75
     account = json.loads(path.with_suffix(".json").read_text())
     assert account["config"]["num_archs"] == len(table.frame)
 
