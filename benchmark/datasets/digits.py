@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +56,11 @@ def load_digits(
     num_valid: int = 20_000,
 ) -> Splits:
     """Make the scenes. ``request`` is not used: the digits come with scikit-learn."""
+    return _make(settings, num_train, num_valid)
+
+
+@lru_cache(maxsize=2)
+def _make(settings: SceneSettings, num_train: int, num_valid: int) -> Splits:
     # RandomState's streams are frozen by numpy's compatibility policy, Generator's are not.
     random = np.random.RandomState(_SEED)
     bunch = load_sklearn_digits()
