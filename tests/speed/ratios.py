@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from kshot_core.data import ImageSet
 from kshot_core.space import Arch
@@ -71,3 +72,21 @@ def compare(
     first, second = (middle(column) for column in zip(*times, strict=True))
     ratio = statistics.median(one / other for one, other in times) if paired else first / second
     return first, second, ratio
+
+
+def peak_bytes(function: Callable[[], object], device: torch.device) -> int:
+    """The most memory that a call holds beyond what was there before it."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        function()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        function()
+    assert profiler.profiler is not None
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
