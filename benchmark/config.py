@@ -155,7 +155,7 @@ HELP = {
     "unsampled": "freeze: leave weights a step did not use alone; decay: they decay and coast",
     "compensate": "divide the weights' gradient by the sum of the squared code",
     "batch_paths": "several paths of a step in one pass; one by one is slower, rounds otherwise",
-    "lockstep": "runs of one process share every step's kernels (for a GPU); rounds otherwise",
+    "lockstep": "runs of one process share each step (for a GPU); rounds otherwise, resumed too",
     "precision": "of forward passes: float32, or bfloat16 (faster on a GPU, another result)",
     "archs": "how many architectures to score, drawn from the truth table; 0 for all it has",
     "score_images": "how many validation images to score on; 0 for all",
