@@ -99,7 +99,10 @@ def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
     trainer, batches = _trained(config, places)
-    return list(iterate_scores(trainer.shared, trainer.sharing, archs, batches, config.score_paths))
+    shared, sharing = trainer.shared, trainer.sharing
+    return list(
+        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
+    )
 
 
 @cache

@@ -194,11 +194,12 @@ def test_damaged_record_and_config(truth: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_scoring_in_several_processes_gives_the_same_bytes(
-    truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "_SHARD", 5)
-    config = tiny(epochs=1)
+    config = tiny(epochs=1, precision=precision)
     seen: list[int] = []
 
     def watch(stage: str, done: int, total: int) -> None:
