@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kshot_core.many import ManyPaths, Members, Weights
+from kshot_core.many import Members, Weights, runs_many_paths
 from kshot_core.space import Arch
 from kshot_core.streams import seeded
 
@@ -160,7 +160,7 @@ class KShot(nn.Module):
                 f"got codes {tuple(codes.shape)} and {len(x)} batches"
             )
         network = self.network
-        if isinstance(network, ManyPaths) and network.runs_many_paths:
+        if runs_many_paths(network):
             return network.forward_many(x, archs, self.merging(codes))
         outputs = [self(*one) for one in zip(x, archs, codes, strict=True)]
         return torch.stack(outputs)

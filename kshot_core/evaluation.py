@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from kshot_core.bank import KShot
 from kshot_core.data import ImageSet
-from kshot_core.many import ManyPaths
+from kshot_core.many import runs_many_paths
 from kshot_core.precision import precise
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
@@ -96,7 +96,7 @@ def score_several(
     Their codes are computed and their weights merged together.
     """
     network = shared.network
-    if len(archs) == 1 or not (isinstance(network, ManyPaths) and network.runs_many_paths):
+    if len(archs) == 1 or not runs_many_paths(network):
         return torch.stack([score_one(shared, sharing, arch, batches, precision) for arch in archs])
     m = len(archs)
     codes = sharing(archs).to(batches[0][0].device)

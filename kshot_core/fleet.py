@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from kshot_core.many import ManyPaths, Members
+from kshot_core.many import Members, runs_many_paths
 from kshot_core.space import Arch
 
 
@@ -59,8 +59,8 @@ class Fleet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (m, B, num_classes) of images (m, B, C, H, W); see ``ManyPaths``."""
         first = self._networks[0]
-        if isinstance(first, ManyPaths) and first.runs_many_paths:
-            first.train(self.training)
+        first.train(self.training)
+        if runs_many_paths(first):
             return first.forward_many(x, self.archs, self)
         return torch.stack([self._run_one(x, member) for member in range(len(self.archs))])
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kshot_core.bank import KShot
-from kshot_core.many import ManyPaths, Members, Weights
+from kshot_core.many import Members, Weights, runs_many_paths
 from kshot_core.precision import precise
 from kshot_core.steps import Engine, Step, losses_of, run_step
 
@@ -112,13 +112,13 @@ def run_steps(steps: Sequence[Step]) -> list[Tensor]:
         alike.setdefault(_form(step), []).append(position)
     results: dict[int, Tensor] = {}
     for positions in alike.values():
-        if len(positions) == 1 or not _together(steps[positions[0]]):
+        network = steps[positions[0]].shared.network
+        together = len(positions) > 1 and steps[positions[0]].batch_paths
+        if not together or not runs_many_paths(network):
             results |= {position: run_step(steps[position]) for position in positions}
             continue
         group = [steps[position] for position in positions]
         archs = [arch for step in group for arch in step.archs]
-        network = group[0].shared.network
-        assert isinstance(network, ManyPaths)
         x = torch.cat([step.x for step in group])
         with precise(x.device, group[0].precision):
             logits = network.forward_many(x, archs, _SeveralBanks(group))
@@ -138,11 +138,6 @@ def _form(step: Step) -> object:
 
 def _shapes(shared: KShot) -> tuple[tuple[str, int], ...]:
     return tuple((name, stack.shape[1]) for name, stack in shared.bank.items())
-
-
-def _together(step: Step) -> bool:
-    network = step.shared.network
-    return step.batch_paths and isinstance(network, ManyPaths) and network.runs_many_paths
 
 
 class _SeveralBanks:

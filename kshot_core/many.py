@@ -11,9 +11,9 @@ Shapes: m members (an architecture and its weights each), B images of a member.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from kshot_core.space import Arch
 
@@ -55,3 +55,8 @@ class ManyPaths(Protocol):
             (m, B, num_classes).
         """
         ...
+
+
+def runs_many_paths(network: nn.Module) -> TypeGuard[ManyPaths]:
+    """Whether the network can run several paths in one pass, and is configured so that it does."""
+    return isinstance(network, ManyPaths) and network.runs_many_paths
