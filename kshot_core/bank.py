@@ -27,6 +27,12 @@ from kshot_core.space import Arch
 from kshot_core.streams import seeded
 
 
+def table_key(name: str) -> str:
+    """Key of a ParameterDict for a parameter's name: without dots, and no method's name."""
+    key = name.replace(".", "-")
+    return key + "-" if key in dir(nn.ParameterDict) else key
+
+
 def each_alone(name: str) -> str:
     """Default grouping: every parameter merges by itself."""
     return name
@@ -98,12 +104,9 @@ class KShot(nn.Module):
         self._groups: dict[str, str] = {}
         self._shapes: dict[str, list[tuple[str, torch.Size]]] = {}
         self._aliases = _first_names(copies[0])
-        # Keys of a ParameterDict may not hold dots, the names of parameters do.
         self.bank = nn.ParameterDict()
         for label, names in names_of.items():
-            key = label.replace(".", "-")
-            if key in dir(nn.ParameterDict):  # "values", say, is a method there
-                key += "-"
+            key = table_key(label)
             if key in self.bank:
                 raise ValueError(f"two groups of parameters are both called {key!r}")
             rows = [

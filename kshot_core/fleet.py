@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from kshot_core.bank import table_key
 from kshot_core.many import Members, runs_many_paths
 from kshot_core.space import Arch
 
@@ -54,7 +55,7 @@ class Fleet(nn.Module):
         for name, of_members in values.items():
             stack = torch.stack(of_members)
             # Buffers too, without gradient: one table, which moves and is saved as a whole.
-            self.stacks[_key(name)] = nn.Parameter(stack, requires_grad=name in trained)
+            self.stacks[table_key(name)] = nn.Parameter(stack, requires_grad=name in trained)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (m, B, num_classes) of images (m, B, C, H, W); see ``ManyPaths``."""
@@ -74,15 +75,15 @@ class Fleet(nn.Module):
 
     def take(self, name: str, members: Members) -> Tensor:
         """See ``Weights``."""
-        stack: Tensor = self.stacks[_key(name)]
+        stack: Tensor = self.stacks[table_key(name)]
         return stack if len(members) == len(stack) else stack[self._index(name, members)]
 
     def store(self, name: str, members: Members, value: Tensor) -> None:
         """See ``Weights``."""
-        self.stacks[_key(name)].detach()[self._index(name, members)] = value
+        self.stacks[table_key(name)].detach()[self._index(name, members)] = value
 
     def _index(self, name: str, members: Members) -> Tensor:
-        device = self.stacks[_key(name)].device
+        device = self.stacks[table_key(name)].device
         key = (name, members, device)
         if key not in self._indices:
             places = [self._place[name][member] for member in members]
@@ -91,7 +92,7 @@ class Fleet(nn.Module):
 
     def _state(self, member: int) -> dict[str, Tensor]:
         return {
-            name: self.stacks[_key(name)][place[member]]
+            name: self.stacks[table_key(name)][place[member]]
             for name, place in self._place.items()
             if member in place
         }
@@ -101,8 +102,3 @@ class Fleet(nn.Module):
         # Views, so that buffers written in place are those of the fleet.
         output: Tensor = functional_call(network, self._state(member), (x[member],))
         return output
-
-
-def _key(name: str) -> str:
-    """Keys of a ParameterDict may not hold dots, the names of parameters do."""
-    return name.replace(".", "-")
