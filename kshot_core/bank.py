@@ -17,6 +17,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ from kshot_core.space import Arch
 from kshot_core.streams import seeded
 
 
+@cache
 def table_key(name: str) -> str:
     """Key of a ParameterDict for a parameter's name: without dots, and no method's name."""
     key = name.replace(".", "-")
