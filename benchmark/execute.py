@@ -26,7 +26,6 @@ from benchmark.setup import (
     Target,
     build_space,
     build_trainer,
-    image_sets,
     load_images,
     load_target,
 )
@@ -77,7 +76,7 @@ def run_one(
     target = load_target(config, places)
     splits = load_images(config, places)
     space = build_space(config, splits)
-    training, validation = image_sets(splits, device)
+    training, validation = splits.training(device), splits.validation(device)
     with folder.opened():
         trainer = build_trainer(config, space, training, device, engine)
         log = _restore(folder, trainer)

@@ -13,8 +13,8 @@ from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.jobs import run_all
 from benchmark.records import RunFolder
-from benchmark.setup import Places, build_space, build_trainer, image_sets, load_images
-from kshot_core.data import ImageSet
+from benchmark.setup import Places, build_space, build_trainer, load_images
+from kshot_core.data import Batch, ImageSet
 from kshot_core.evaluation import iterate_scores, work_list
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
@@ -106,13 +106,11 @@ def _score_shard(
 
 
 @cache
-def _trained(
-    config: RunConfig, places: Places
-) -> tuple[Trainer, list[tuple[torch.Tensor, torch.Tensor]]]:
+def _trained(config: RunConfig, places: Places) -> tuple[Trainer, Sequence[Batch]]:
     """What a worker needs, once per process: the trained weights and the images."""
     splits = load_images(config, places)
     device = torch.device("cpu")
-    training, validation = image_sets(splits, device)
+    training, validation = splits.training(device), splits.validation(device)
     trainer = build_trainer(config, build_space(config, splits), training, device)
     state = RunFolder(places.results, config, NASBench201().name).load_checkpoint()
     if state is not None:  # a training of no epochs leaves none

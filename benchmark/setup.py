@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,11 @@ import torch
 from torch import nn
 
 from benchmark.config import RunConfig
-from benchmark.datasets import DataRequest, Splits, load_splits
+from benchmark.datasets import DataRequest, ImageData, load_splits
 from benchmark.errors import UserError
 from benchmark.ground_truth import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.bank import KShot
-from kshot_core.data import ImageSet
+from kshot_core.data import TrainingImages
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
@@ -61,20 +60,20 @@ class Target:
         return np.asarray(values, dtype=np.float64)
 
 
-def build_space(config: RunConfig, splits: Splits) -> NASBench201:
+def build_space(config: RunConfig, splits: ImageData) -> NASBench201:
     """The search space with the config's macro structure, for these images."""
     return NASBench201(
         channels=config.channels,
         cells=config.cells,
         num_classes=splits.num_classes,
-        image_size=splits.train_images.shape[2],
-        image_channels=splits.train_images.shape[1],
+        image_size=splits.image_size,
+        image_channels=splits.image_channels,
         batch_norm=config.batch_norm,
         affine=config.affine,
     )
 
 
-def load_images(config: RunConfig, places: Places) -> Splits:
+def load_images(config: RunConfig, places: Places) -> ImageData:
     """The data set's images, the training images cut to ``train_images``.
 
     Raises:
@@ -83,18 +82,14 @@ def load_images(config: RunConfig, places: Places) -> Splits:
     request = DataRequest(folder=places.data, split_file=places.split, seed=config.split_seed)
     splits = load_splits(config.dataset, request)
     num = config.train_images
-    if num > len(splits.train_labels):
+    if num > splits.num_train:
         raise UserError(
-            f"--train-images asks for {num} images, {config.dataset} has {len(splits.train_labels)}"
+            f"--train-images asks for {num} images, {config.dataset} has {splits.num_train}"
         )
-    if num:
-        splits = dataclasses.replace(
-            splits, train_images=splits.train_images[:num], train_labels=splits.train_labels[:num]
-        )
-    if config.batch_size > len(splits.train_labels):
+    splits = splits.first(num) if num else splits
+    if config.batch_size > splits.num_train:
         raise UserError(
-            f"--batch-size {config.batch_size} is more than the {len(splits.train_labels)} "
-            "training images"
+            f"--batch-size {config.batch_size} is more than the {splits.num_train} training images"
         )
     return splits
 
@@ -127,27 +122,10 @@ def load_target(config: RunConfig, places: Places) -> Target:
     return Target(table, column, archs)
 
 
-def image_sets(splits: Splits, device: torch.device) -> tuple[ImageSet, ImageSet]:
-    """Training and validation images on the device."""
-    training = ImageSet(
-        splits.train_images,
-        splits.train_labels,
-        splits.mean,
-        splits.std,
-        splits.crop_padding,
-        splits.flip,
-        device,
-    )
-    validation = ImageSet(
-        splits.valid_images, splits.valid_labels, splits.mean, splits.std, device=device
-    )
-    return training, validation
-
-
 def build_trainer(
     config: RunConfig,
     space: NASBench201,
-    images: ImageSet,
+    images: TrainingImages,
     device: torch.device,
     engine: Engine = run_step,
 ) -> Trainer:

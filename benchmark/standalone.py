@@ -26,7 +26,7 @@ from benchmark.files import write_json
 from benchmark.ground_truth import TruthTable
 from benchmark.jobs import num_cores, run_all
 from benchmark.progress import Bars
-from kshot_core.data import ImageSet
+from kshot_core.data import ImageSet, TrainingImages
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.standalone import StandaloneRecipe, accuracies, build_fleet, train_standalone
@@ -73,29 +73,17 @@ def draw_archs(num: int) -> list[Arch]:
 @cache
 def _images(
     dataset: str, data: Path | None, device: torch.device
-) -> tuple[NASBench201, ImageSet, ImageSet]:
+) -> tuple[NASBench201, TrainingImages, ImageSet]:
     """Space with the images' sizes, training images, validation images; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
     space = NASBench201(
         num_classes=splits.num_classes,
-        image_size=splits.train_images.shape[2],
-        image_channels=splits.train_images.shape[1],
+        image_size=splits.image_size,
+        image_channels=splits.image_channels,
         batch_norm="running",
         affine=True,
     )
-    training = ImageSet(
-        splits.train_images,
-        splits.train_labels,
-        splits.mean,
-        splits.std,
-        splits.crop_padding,
-        splits.flip,
-        device,
-    )
-    validation = ImageSet(
-        splits.valid_images, splits.valid_labels, splits.mean, splits.std, device=device
-    )
-    return space, training, validation
+    return space, splits.training(device), splits.validation(device)
 
 
 def train_fleet(

@@ -8,10 +8,52 @@ H×W pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, overload
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Batch = tuple[Tensor, Tensor]
+"""Images float32 (B, C, H, W) and labels int64 (B,)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Which part of every batch a process takes: number ``rank`` of ``num`` equal ones."""
+
+    rank: int = 0
+    num: int = 1
+
+    def of(self, batch_size: int) -> slice:
+        """Positions in a batch. Raises ``ValueError`` where ``batch_size`` does not divide."""
+        if batch_size % self.num:
+            raise ValueError(f"a batch of {batch_size} does not divide among {self.num} processes")
+        size = batch_size // self.num
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+
+WHOLE = Part()
+"""All of every batch."""
+
+
+class TrainingImages(Protocol):
+    """Where a training gets its batches: ``ImageSet``, or images read from files as they go."""
+
+    def __len__(self) -> int:
+        """Number of images N."""
+        ...
+
+    def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """One pass in random order, augmented; an incomplete last batch is left out.
+
+        Args:
+            batch_size: images of a batch, of all processes together.
+            generator: what the pass is drawn from, the same in every process. It is left in the
+                same state whatever part of the batches this process takes.
+        """
+        ...
 
 
 class ImageSet:
@@ -24,6 +66,7 @@ class ImageSet:
         crop_padding: zero pixels added on each side before cropping at random; 0 for no crop.
         flip: whether batches for training are mirrored at random, left to right.
         device: where the images live.
+        part: what this process takes of every batch for training.
     """
 
     def __init__(
@@ -35,6 +78,7 @@ class ImageSet:
         crop_padding: int = 0,
         flip: bool = False,
         device: torch.device | str = "cpu",
+        part: Part = WHOLE,
     ) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or len(images) != len(labels):
             raise ValueError(
@@ -42,7 +86,7 @@ class ImageSet:
                 f"got {images.dtype} {tuple(images.shape)} and {len(labels)} labels"
             )
         self.height, self.width = images.shape[2:]
-        self.crop_padding, self.flip = crop_padding, flip
+        self.crop_padding, self.flip, self.part = crop_padding, flip, part
         padded = F.pad(images, (crop_padding,) * 4)
         # Channels last, so that a window of a batch comes out in the layout convolutions like.
         self.pixels = padded.permute(0, 2, 3, 1).contiguous().to(device)
@@ -56,25 +100,24 @@ class ImageSet:
         """Number of images N."""
         return len(self.labels)
 
-    def training_batches(
-        self, batch_size: int, generator: torch.Generator
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
         """One pass in random order, cropped and flipped; an incomplete last batch is left out.
 
         Yields:
-            images float32 (B, C, H, W) in channels-last memory, labels int64 (B,).
+            this process's part of each batch: images float32 (B, C, H, W) in channels-last memory,
+            labels int64 (B,).
         """
         if not 1 <= batch_size <= len(self):
             raise ValueError(f"batch_size must be 1..{len(self)}, got {batch_size}")
         device, total = self.labels.device, len(self)
-        span = 2 * self.crop_padding + 1
+        span, part = 2 * self.crop_padding + 1, self.part.of(batch_size)
         # Drawn for the whole pass at once: one copy to the device instead of one per batch.
         order = torch.randperm(total, generator=generator).to(device)
         tops = torch.randint(span, (total,), generator=generator).to(device)
         lefts = torch.randint(span, (total,), generator=generator).to(device)
         mirrored = torch.rand(total, generator=generator).lt(0.5).to(device)
         for start in range(0, total - batch_size + 1, batch_size):
-            batch = slice(start, start + batch_size)
+            batch = slice(start + part.start, start + part.stop)
             chosen = order[batch]
             if span == 1 and not self.flip:
                 pixels = self.pixels[chosen]
@@ -92,12 +135,15 @@ class ImageSet:
 
     def scoring_batches(
         self, batch_size: int, num_images: int | None = None, keep_remainder: bool = False
-    ) -> list[tuple[Tensor, Tensor]]:
+    ) -> Sequence[Batch]:
         """The first ``num_images`` in fixed order, unaugmented, as equal batches.
 
         A remainder smaller than a batch is left out unless it is all there is: under batch
         statistics every architecture must be normalised over equally many images. Under running
         statistics it need not be: ``keep_remainder`` makes it a smaller last batch.
+
+        Batches are normalised once and kept, or, where that would take gigabytes, whenever they
+        are asked for.
 
         Raises:
             ValueError: there would be no batch.
@@ -112,10 +158,38 @@ class ImageSet:
         window = self.pixels[:total, pad : pad + self.height, pad : pad + self.width]
         labels = self.labels[:total]
         stop = total if keep_remainder else total - batch_size + 1
-        return [
-            (self._normalise(window[start : start + batch_size]), labels[start:][:batch_size])
+        batches = [
+            (window[start : start + batch_size], labels[start:][:batch_size])
             for start in range(0, stop, batch_size)
         ]
+        if 4 * window.numel() > _MOST_KEPT_BYTES:
+            return _Batches(self, batches)
+        return [(self._normalise(pixels), y) for pixels, y in batches]
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         return pixels.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
+
+
+_MOST_KEPT_BYTES = 2 << 30
+
+
+class _Batches(Sequence[Batch]):
+    """Batches that are normalised each time they are read."""
+
+    def __init__(self, images: ImageSet, batches: list[Batch]) -> None:
+        self._images, self._batches = images, batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Batch]: ...
+
+    def __getitem__(self, index: int | slice) -> Batch | Sequence[Batch]:
+        if isinstance(index, slice):
+            return _Batches(self._images, self._batches[index])
+        pixels, y = self._batches[index]
+        return self._images._normalise(pixels), y

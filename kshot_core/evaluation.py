@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from kshot_core.bank import KShot
-from kshot_core.data import ImageSet
+from kshot_core.data import Batch, ImageSet
 from kshot_core.many import runs_many_paths
 from kshot_core.precision import precise
 from kshot_core.sharing import Sharing
@@ -63,7 +63,7 @@ def score_one(
     shared: KShot,
     sharing: nn.Module,
     arch: Arch,
-    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    batches: Sequence[Batch],
     precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy (percent) and mean loss of one architecture, a tensor (2,) on its device.
@@ -88,7 +88,7 @@ def score_several(
     shared: KShot,
     sharing: nn.Module,
     archs: Sequence[Arch],
-    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    batches: Sequence[Batch],
     precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy and loss of several architectures in one pass, (m, 2): ``score_one`` up to rounding.
@@ -116,7 +116,7 @@ def iterate_scores(
     shared: KShot,
     sharing: nn.Module,
     archs: Sequence[Arch],
-    batches: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    batches: Sequence[Batch],
     num_paths: int = 1,
     precision: str = "float32",
 ) -> Iterator[tuple[float, float]]:

@@ -34,6 +34,15 @@ class Space(Protocol):
         """Number of choices at each site, length S."""
         ...
 
+    @property
+    def width_sites(self) -> tuple[int, ...]:
+        """Sites whose choice is the width of a layer, choices in equal steps from the narrowest."""
+        ...
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        """The architectures of the fewest, and of the most, multiply-adds and parameters."""
+        ...
+
     def canonical(self, arch: Arch) -> Arch:
         """The representative of all architectures that compute the same function of the weights."""
         ...

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from kshot_core.data import ImageSet
+from kshot_core.data import ImageSet, TrainingImages
 from kshot_core.fleet import Fleet
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded, stream
@@ -55,7 +55,7 @@ def build_fleet(space: Space, archs: Sequence[Arch], seeds: Sequence[int]) -> Fl
 
 
 def train_standalone(
-    fleet: Fleet, images: ImageSet, recipe: StandaloneRecipe, seeds: Sequence[int]
+    fleet: Fleet, images: TrainingImages, recipe: StandaloneRecipe, seeds: Sequence[int]
 ) -> None:
     """Train a fleet in place.
 
@@ -76,7 +76,8 @@ def train_standalone(
     # Networks of one seed see the same batches.
     distinct = sorted(set(seeds))
     generators = [stream(seed, "standalone batches") for seed in distinct]
-    rows = torch.tensor([distinct.index(seed) for seed in seeds]).to(images.labels.device)
+    device = next(fleet.parameters()).device
+    rows = torch.tensor([distinct.index(seed) for seed in seeds]).to(device)
     num_steps = recipe.epochs * (len(images) // recipe.batch_size)
     num_warm = max(1, round(recipe.warmup * num_steps))
     step = 0

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from kshot_core.bank import KShot
-from kshot_core.data import ImageSet
+from kshot_core.data import TrainingImages
 from kshot_core.precision import PRECISIONS
 from kshot_core.sampling import Sampler, sample
 from kshot_core.space import Arch
@@ -130,7 +130,7 @@ class Trainer:
         shared: KShot,
         sharing: nn.Module,
         sampler: Sampler,
-        images: ImageSet,
+        images: TrainingImages,
         recipe: Recipe,
         seed: int,
         engine: Engine = run_step,

@@ -1,4 +1,6 @@
-"""Data sets of images, each a function from :class:`DataRequest` to :class:`Splits`.
+"""Data sets of images, each a function from :class:`DataRequest` to an :class:`ImageData`.
+
+That is :class:`Splits` for images that fit into memory.
 
 To add one: a file with such a function, and a line in ``DATASETS``.
 """
@@ -10,13 +12,13 @@ from typing import TYPE_CHECKING
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
 from benchmark.datasets.imagenet16_120 import load_imagenet16_120
-from benchmark.datasets.splits import DataRequest, Splits, check_splits
+from benchmark.datasets.splits import DataRequest, ImageData, Splits, check_splits
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DATASETS", "DataRequest", "Splits", "load_splits"]
+__all__ = ["DATASETS", "DataRequest", "ImageData", "Splits", "load_splits"]
 
 
 def _load_digits(request: DataRequest) -> Splits:
@@ -26,7 +28,7 @@ def _load_digits(request: DataRequest) -> Splits:
     return load_digits(request)
 
 
-DATASETS: dict[str, Callable[[DataRequest], Splits]] = {
+DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
     "digits": _load_digits,
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
@@ -34,7 +36,7 @@ DATASETS: dict[str, Callable[[DataRequest], Splits]] = {
 }
 
 
-def load_splits(dataset: str, request: DataRequest) -> Splits:
+def load_splits(dataset: str, request: DataRequest) -> ImageData:
     """The images of ``dataset``, read, checked and split.
 
     Raises:
@@ -42,4 +44,5 @@ def load_splits(dataset: str, request: DataRequest) -> Splits:
     """
     if dataset not in DATASETS:
         raise UserError(f"--dataset must be one of {', '.join(DATASETS)}, got {dataset!r}")
-    return check_splits(DATASETS[dataset](request))
+    data = DATASETS[dataset](request)
+    return check_splits(data) if isinstance(data, Splits) else data

@@ -5,15 +5,17 @@ Shape letters: B images, C channels, H height, W width.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from benchmark.errors import UserError
+from kshot_core.data import WHOLE, ImageSet, Part, TrainingImages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +42,11 @@ class Splits:
         crop_padding: pixels of zeros around an image before a random crop of its own size.
         flip: whether training images are mirrored at random, left to right.
         description: what a record says about the data: which split, which files, their MD5.
+        test_images: uint8 (B, C, H, W), images that neither trained nor chose anything; retrained
+            networks are judged by them. None where a data set has none.
+        test_labels: int64 (B,), likewise.
+        valid_is_held_out: whether the validation images are training images held back, which a
+            retrained network gets too.
     """
 
     name: str
@@ -54,6 +61,111 @@ class Splits:
     crop_padding: int
     flip: bool
     description: dict[str, str]
+    test_images: Tensor | None = None
+    test_labels: Tensor | None = None
+    valid_is_held_out: bool = False
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        return self.train_images.shape[2]
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of an image."""
+        return self.train_images.shape[1]
+
+    @property
+    def num_train(self) -> int:
+        """Number of training images."""
+        return len(self.train_labels)
+
+    def first(self, num: int) -> Splits:
+        """The same with the first ``num`` training images alone."""
+        images, labels = self.train_images[:num], self.train_labels[:num]
+        return dataclasses.replace(self, train_images=images, train_labels=labels)
+
+    def training(
+        self, device: torch.device, part: Part = WHOLE, everything: bool = False
+    ) -> ImageSet:
+        """Images to train on, augmented; with ``everything`` those held out of training too."""
+        images, labels = self.train_images, self.train_labels
+        if everything and self.valid_is_held_out:
+            images = torch.cat([images, self.valid_images])
+            labels = torch.cat([labels, self.valid_labels])
+        mean, std = self.mean, self.std
+        return ImageSet(images, labels, mean, std, self.crop_padding, self.flip, device, part)
+
+    def validation(self, device: torch.device) -> ImageSet:
+        """Images to score architectures on."""
+        return ImageSet(self.valid_images, self.valid_labels, self.mean, self.std, device=device)
+
+    def test(self, device: torch.device) -> ImageSet:
+        """Images to judge a retrained network by.
+
+        Raises:
+            UserError: the data set has none.
+        """
+        if self.test_images is None or self.test_labels is None:
+            raise UserError(f"{self.name} has no test images here; retrain on another --dataset")
+        return ImageSet(self.test_images, self.test_labels, self.mean, self.std, device=device)
+
+
+class ImageData(Protocol):
+    """What programs ask of a data set: ``Splits``, or images that are read as they are needed."""
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """Number of labels."""
+        ...
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        ...
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of an image."""
+        ...
+
+    @property
+    def num_train(self) -> int:
+        """Number of training images, those held out not counted."""
+        ...
+
+    @property
+    def trained_on(self) -> str:
+        """The truth table's name of the training set."""
+        ...
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What a record says about the data."""
+        ...
+
+    def first(self, num: int) -> ImageData:
+        """The same with the first ``num`` training images alone."""
+        ...
+
+    def training(
+        self, device: torch.device, part: Part = WHOLE, everything: bool = False
+    ) -> TrainingImages:
+        """Images to train on, augmented; with ``everything`` those held out of training too."""
+        ...
+
+    def validation(self, device: torch.device) -> ImageSet:
+        """Images to score architectures on."""
+        ...
+
+    def test(self, device: torch.device) -> ImageSet:
+        """Images to judge a retrained network by. Raises ``UserError`` where there are none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -164,7 +276,8 @@ def check_splits(splits: Splits) -> Splits:
             reader has said what is wrong with a user's file before; this is a mistake in code.
     """
     channels = splits.train_images.shape[1:2]
-    for part in ("train", "valid"):
+    parts = ("train", "valid") if splits.test_images is None else ("train", "valid", "test")
+    for part in parts:
         images: Tensor = getattr(splits, f"{part}_images")
         labels: Tensor = getattr(splits, f"{part}_labels")
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[0] == 0:

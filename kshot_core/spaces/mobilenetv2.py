@@ -21,6 +21,7 @@ What the paper leaves open, and what was decided:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,7 +41,7 @@ OPERATIONS = (
 )
 """Choices of a searched layer; the last one is the identity."""
 FACTORS = (0.2, 0.4, 0.6, 0.8, 1.0)
-"""Widths of a layer, of its channels at full width."""
+"""The paper's widths of a layer, of its channels at full width."""
 _IDENTITY = len(OPERATIONS) - 1
 
 
@@ -57,6 +58,8 @@ class MobileNetV2:
         image_size: height and width of the images in pixels; enters FLOPs only.
         image_channels: channels of the images.
         stem_stride: of the first convolution; 1 for small images.
+        factors: widths to choose from, of a layer's channels at full width, in equal steps and
+            up to 1; ``(1.0,)`` searches operations alone.
         batch_norm: ``"batch"`` normalises by the batch's own statistics always (paper appendix B),
             ``"running"`` keeps running averages and uses them in ``eval()``.
     """
@@ -76,6 +79,7 @@ class MobileNetV2:
     image_size: int = 224
     image_channels: int = 3
     stem_stride: int = 2
+    factors: tuple[float, ...] = FACTORS
     batch_norm: str = "batch"
 
     def __post_init__(self) -> None:
@@ -91,6 +95,7 @@ class MobileNetV2:
                     "a stage is (channels, layers, stride 1 or 2), "
                     f"got {(channels, layers, stride)}"
                 )
+        _check_factors(self.factors)
         if self.batch_norm not in ("batch", "running"):
             raise ValueError(f'batch_norm is "batch" or "running", got {self.batch_norm!r}')
 
@@ -108,14 +113,28 @@ class MobileNetV2:
     def num_choices(self) -> tuple[int, ...]:
         """Operations of the searched layers, then widths of all layers."""
         operations = tuple(_IDENTITY + (at > 0) for _, num, _ in self.stages for at in range(num))
-        return operations + (len(FACTORS),) * (self.num_layers + 3)
+        return operations + (len(self.factors),) * (self.num_layers + 3)
+
+    @property
+    def width_sites(self) -> tuple[int, ...]:
+        """The sites after the operations."""
+        return tuple(range(self.num_layers, 2 * self.num_layers + 3))
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        """Identities wherever they fit, at the least width; the largest blocks at the full one."""
+        # Each choice adds to the cost whatever the others are, so the ends are choice by choice.
+        operations = self.num_choices[: self.num_layers]
+        least = tuple(_IDENTITY if num > _IDENTITY else 0 for num in operations)
+        most = (_IDENTITY - 1,) * self.num_layers
+        full = len(self.factors) - 1
+        return least + (0,) * (self.num_layers + 3), most + (full,) * (self.num_layers + 3)
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with the width under every identity set to the largest."""
         widths = list(arch[self.num_layers :])
         for layer, choice in enumerate(arch[: self.num_layers]):
             if choice == _IDENTITY:
-                widths[layer + 2] = len(FACTORS) - 1
+                widths[layer + 2] = len(self.factors) - 1
         return (*arch[: self.num_layers], *widths)
 
     def is_valid(self, arch: Arch) -> bool:
@@ -134,7 +153,7 @@ class MobileNetV2:
         """Output channels of every layer."""
         full = [self.stem, self.first, *self._channels(), self.head]
         real = [
-            max(1, round(FACTORS[choice] * channels))
+            max(1, round(self.factors[choice] * channels))
             for choice, channels in zip(arch[self.num_layers :], full, strict=True)
         ]
         for layer, choice in enumerate(arch[: self.num_layers]):
@@ -193,13 +212,13 @@ class MobileNetV2:
     def to_string(self, arch: Arch) -> str:
         """Operations and widths, e.g. ``k3e6,id,k7e3s|1.0,0.2,...``: ``s`` is excitation."""
         operations = ",".join(_to_text(operation) for operation in self.operations(arch))
-        return operations + "|" + ",".join(str(FACTORS[c]) for c in arch[self.num_layers :])
+        return operations + "|" + ",".join(str(self.factors[c]) for c in arch[self.num_layers :])
 
     def from_string(self, text: str) -> Arch:
         """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
         operations, _, widths = text.partition("|")
         names = [_to_text(operation) for operation in OPERATIONS]
-        factors = [str(factor) for factor in FACTORS]
+        factors = [str(factor) for factor in self.factors]
         return check_arch(
             [*_positions(operations, names), *_positions(widths, factors)], self.num_choices
         )
@@ -224,7 +243,7 @@ class Supernet(nn.Module):
     def __init__(self, space: MobileNetV2) -> None:
         super().__init__()
         self.space = space
-        full = (0,) * space.num_layers + (len(FACTORS) - 1,) * (space.num_layers + 3)
+        full = (0,) * space.num_layers + (len(space.factors) - 1,) * (space.num_layers + 3)
         widths = space.widths(full)
         possible = [OPERATIONS[:num] for num in space.num_choices[: space.num_layers]]
         self.network = _network(space, possible, widths)
@@ -261,6 +280,13 @@ def _network(
         space.stem_stride,
         space.batch_norm == "running",
     )
+
+
+def _check_factors(factors: tuple[float, ...]) -> None:
+    steps = [round(wide - narrow, 6) for narrow, wide in itertools.pairwise(factors)]
+    rising = all(step > 0 for step in steps) and len(set(steps)) <= 1
+    if not factors or factors[0] <= 0 or factors[-1] != 1 or not rising:
+        raise ValueError(f"factors rise in equal steps from above 0 to 1, got {factors}")
 
 
 def _strided(size: int, stride: int) -> int:

@@ -76,6 +76,15 @@ class NASBench201:
         """Five operations on each of six edges."""
         return (len(OPERATIONS),) * len(EDGES)
 
+    @property
+    def width_sites(self) -> tuple[int, ...]:
+        """None: widths are fixed."""
+        return ()
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        """No operation anywhere; 3×3 convolutions everywhere."""
+        return (NONE,) * len(EDGES), (CONV_3X3,) * len(EDGES)
+
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with every dead edge set to ``none``: equal for equal live cells."""
         return canonical(arch)

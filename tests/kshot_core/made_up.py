@@ -28,6 +28,11 @@ class MadeUpSpace:
     name: str = "made-up"
     num_choices: tuple[int, ...] = (3, 3, 2)
 
+    width_sites: tuple[int, ...] = (1,)
+
+    def extremes(self) -> tuple[Arch, Arch]:
+        return (0, 0, 0), (1, 2, 1)
+
     def archs(self) -> list[Arch]:
         return list(product(*map(range, self.num_choices)))
 
