@@ -56,6 +56,26 @@ class TrainingImages(Protocol):
         ...
 
 
+def scale_and_shift(
+    mean: Sequence[float], std: Sequence[float], device: torch.device | str
+) -> tuple[Tensor, Tensor]:
+    """What makes (byte / 255 - mean) / std one multiply and one add; each float32 (C,).
+
+    Args:
+        mean: per channel, of pixel values divided by 255.
+        std: likewise.
+        device: where they are used.
+    """
+    scale = 1 / (255 * torch.tensor(std, dtype=torch.float32))
+    shift = -torch.tensor(mean, dtype=torch.float32) * 255 * scale
+    return scale.to(device), shift.to(device)
+
+
+def normalised(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Images float32 (B, C, H, W) in channels-last memory, of bytes (B, H, W, C)."""
+    return pixels.float().mul_(scale).add_(shift).permute(0, 3, 1, 2)
+
+
 class ImageSet:
     """Images and labels of one split, kept as bytes on the device and normalised when cut.
 
@@ -87,14 +107,11 @@ class ImageSet:
             )
         self.height, self.width = images.shape[2:]
         self.crop_padding, self.flip, self.part = crop_padding, flip, part
-        padded = F.pad(images, (crop_padding,) * 4)
+        padded = F.pad(images, (crop_padding,) * 4) if crop_padding else images
         # Channels last, so that a window of a batch comes out in the layout convolutions like.
         self.pixels = padded.permute(0, 2, 3, 1).contiguous().to(device)
         self.labels = labels.to(device)
-        # One multiply and one add: (pixel / 255 - mean) / std.
-        scale = 1 / (255 * torch.tensor(std, dtype=torch.float32))
-        self.scale = scale.to(device)
-        self.shift = (-torch.tensor(mean, dtype=torch.float32) * 255 * scale).to(device)
+        self.scale, self.shift = scale_and_shift(mean, std, device)
 
     def __len__(self) -> int:
         """Number of images N."""
@@ -167,7 +184,7 @@ class ImageSet:
         return [(self._normalise(pixels), y) for pixels, y in batches]
 
     def _normalise(self, pixels: Tensor) -> Tensor:
-        return pixels.float().mul_(self.scale).add_(self.shift).permute(0, 3, 1, 2)
+        return normalised(pixels, self.scale, self.shift)
 
 
 _MOST_KEPT_BYTES = 2 << 30

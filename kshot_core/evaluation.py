@@ -84,6 +84,55 @@ def score_one(
 
 
 @torch.no_grad()
+def score_ensemble(
+    members: Sequence[tuple[KShot, nn.Module]],
+    arch: Arch,
+    batches: Sequence[Batch],
+    combine: str,
+    precision: str = "float32",
+) -> torch.Tensor:
+    """Accuracy (percent) and mean loss of one architecture by several banks (appendix D).
+
+    Args:
+        members: banks with the strategies that give their codes.
+        arch: the architecture.
+        batches: images and labels.
+        combine: ``"average"`` takes the mean of the members' class probabilities, ``"max"`` for
+            each image those of the member whose highest one is highest.
+        precision: of the forward passes, see ``precise``.
+
+    Returns:
+        a tensor (2,) on the images' device.
+
+    Raises:
+        ValueError: no such way to combine.
+    """
+    if combine not in ("average", "max"):
+        raise ValueError(f'combine is "average" or "max", got {combine!r}')
+    # A member merges once for all batches, so that members are the outer loop.
+    outputs: list[list[torch.Tensor]] = [[] for _ in batches]
+    for shared, sharing in members:
+        code = sharing([arch])[0].to(batches[0][0].device)
+        with shared.merged(code) as network:
+            for (x, _), output in zip(batches, outputs, strict=True):
+                with precise(x.device, precision):
+                    logits = network(x, arch)
+                output.append(logits.float().log_softmax(1))
+    sums = torch.zeros(2, device=batches[0][0].device, dtype=torch.float64)
+    for (_, y), output in zip(batches, outputs, strict=True):
+        each = torch.stack(output)  # members, B, classes
+        if combine == "average":
+            chosen = each.logsumexp(0) - math.log(len(members))
+        else:
+            surest = each.amax(2).argmax(0)
+            chosen = each[surest, torch.arange(len(y), device=y.device)]
+        sums[0] += (chosen.argmax(1) == y).sum()
+        sums[1] += F.nll_loss(chosen, y, reduction="sum")
+    num_images = sum(len(y) for _, y in batches)
+    return sums * sums.new_tensor([100 / num_images, 1 / num_images])
+
+
+@torch.no_grad()
 def score_several(
     shared: KShot,
     sharing: nn.Module,

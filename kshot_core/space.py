@@ -71,6 +71,13 @@ class Space(Protocol):
         """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
         ...
 
+    def parameter_group(self, name: str) -> str:
+        """Group of a supernet parameter; paths use those of a group together. See ``KShot``.
+
+        ``name`` itself is always right: then each merges by itself.
+        """
+        ...
+
     def supernet(self) -> nn.Module:
         """The weight-sharing network of all architectures, called as ``supernet(x, arch)``."""
         ...

@@ -22,10 +22,11 @@ from benchmark.tables import to_csv, to_latex, to_markdown
 from kshot_core.bank import KShot
 from kshot_core.data import ImageSet
 from kshot_core.evaluation import predict
+from kshot_core.recipe import Recipe
 from kshot_core.sampling import SAMPLERS, Uniform, sample
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.spaces.nasbench201 import NASBench201
-from kshot_core.training import Recipe, Trainer
+from kshot_core.training import Trainer
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

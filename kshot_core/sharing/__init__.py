@@ -76,7 +76,12 @@ def _simplex(space: Space, K: int, options: SharingOptions) -> nn.Module:
         raise ValueError(f'encoding is "raw" or "canonical", got {options.encoding!r}')
     canonical = space.canonical if options.encoding == "canonical" else None
     return SimplexNet(
-        space.num_choices, K, hidden=options.hidden, canonical=canonical, seed=options.seed
+        space.num_choices,
+        K,
+        width_sites=space.width_sites,
+        hidden=options.hidden,
+        canonical=canonical,
+        seed=options.seed,
     )
 
 

@@ -13,10 +13,15 @@ from kshot_core.streams import seeded
 class SimplexNet(nn.Module):
     """Two-layer MLP with a softmax from the one-hot architecture to the simplex.
 
+    Where a space has widths there are two of them, the architecture branch for the operations and
+    the channel branch for the widths (eq. 11, section 5.1). The paper says that they are merged
+    and not how; here their outputs are added before the softmax.
+
     Args:
         num_choices: number of choices at each site.
         K: number of copies.
-        hidden: width of the hidden layer. The paper says two layers and no width.
+        width_sites: the sites of the channel branch; without any there is one branch.
+        hidden: width of the hidden layers. The paper says two layers and no width.
         canonical: maps an architecture to the one whose encoding is shown to the net; None shows
             it as written, as the paper does.
         seed: of the initial parameters.
@@ -27,6 +32,7 @@ class SimplexNet(nn.Module):
         num_choices: Sequence[int],
         K: int,
         *,
+        width_sites: Sequence[int] = (),
         hidden: int = 64,
         canonical: Callable[[Arch], Arch] | None = None,
         seed: int = 0,
@@ -35,15 +41,20 @@ class SimplexNet(nn.Module):
         self.K = K
         self.num_choices = tuple(num_choices)
         self.canonical = canonical
+        widths = set(width_sites)
+        operations = [site for site in range(len(self.num_choices)) if site not in widths]
         with seeded(seed):
-            self.hidden = nn.Linear(sum(self.num_choices), hidden)
-            self.output = nn.Linear(hidden, K)
+            self.branches = nn.ModuleList(
+                _Branch(self.num_choices, sites, hidden, K)
+                for sites in (operations, sorted(widths))
+                if sites
+            )
 
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """Codes (A, K), rows on the simplex, differentiable in the net's parameters."""
         shown = [self._shown(arch) for arch in archs]
-        onehot = encode(shown, self.num_choices).to(self.output.weight, non_blocking=True)
-        codes: Tensor = self.output(self.hidden(onehot).relu()).softmax(1)
+        logits = [branch(shown) for branch in self.branches]
+        codes: Tensor = sum(logits[1:], logits[0]).softmax(1)
         return codes
 
     def reads(self, arch: Arch) -> Hashable:
@@ -52,3 +63,23 @@ class SimplexNet(nn.Module):
 
     def _shown(self, arch: Arch) -> Arch:
         return arch if self.canonical is None else self.canonical(arch)
+
+
+class _Branch(nn.Module):
+    """Two-layer MLP from the one-hot choices at some sites."""
+
+    def __init__(
+        self, num_choices: Sequence[int], sites: Sequence[int], hidden: int, K: int
+    ) -> None:
+        super().__init__()
+        self.sites = tuple(sites)
+        self.num_choices = tuple(num_choices[site] for site in sites)
+        self.hidden = nn.Linear(sum(self.num_choices), hidden)
+        self.output = nn.Linear(hidden, K)
+
+    def forward(self, archs: Sequence[Arch]) -> Tensor:
+        """What goes into the softmax, (A, K)."""
+        choices = [tuple(arch[site] for site in self.sites) for arch in archs]
+        onehot = encode(choices, self.num_choices).to(self.output.weight, non_blocking=True)
+        logits: Tensor = self.output(self.hidden(onehot).relu())
+        return logits

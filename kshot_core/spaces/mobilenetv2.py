@@ -87,6 +87,8 @@ class MobileNetV2:
         for name in ("stem", "first", "head", "num_classes", "image_size", "image_channels"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.stem_stride not in (1, 2):
+            raise ValueError(f"stem_stride is 1 or 2, got {self.stem_stride}")
         if not self.stages:
             raise ValueError("stages must be at least one, got none")
         for channels, layers, stride in self.stages:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -184,7 +185,9 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, operations: Sequence[Operation], widths: Widths) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W) along a path."""
-        x = F.relu6(self.stem(x, widths.stem))
+        # Images of one channel have no layout to pass on, and channels first is many times slower.
+        stem = self.stem(x, widths.stem).contiguous(memory_format=torch.channels_last)
+        x = F.relu6(stem)
         x = self.first(x, widths.first)
         for layer, operation, outputs in zip(self.layers, operations, widths.layers, strict=True):
             if operation.kernel:

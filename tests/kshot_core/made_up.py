@@ -59,6 +59,9 @@ class MadeUpSpace:
             raise ValueError(f"an architecture here reads 0-1-0, got {text!r}")
         return check_arch([int(part) for part in text.split("-")], self.num_choices)
 
+    def parameter_group(self, name: str) -> str:
+        return name
+
     def supernet(self) -> Slimmable:
         return Slimmable()
 

@@ -68,9 +68,25 @@ def test_simplex_net_is_two_layers_and_a_softmax() -> None:
     sizes = sorted(parameter.numel() for parameter in net.parameters())
     assert sizes == sorted([5 * 7, 7, 7 * 4, 4])
     onehot = torch.tensor([[0.0, 1.0, 0.0, 0.0, 1.0]])
-    hidden = torch.relu(onehot @ net.hidden.weight.mT + net.hidden.bias)
-    expected = torch.softmax(hidden @ net.output.weight.mT + net.output.bias, 1)
+    (branch,) = net.branches
+    hidden = torch.relu(onehot @ branch.hidden.weight.mT + branch.hidden.bias)
+    expected = torch.softmax(hidden @ branch.output.weight.mT + branch.output.bias, 1)
     torch.testing.assert_close(net([(1, 2)]), expected)
+
+
+def test_widths_have_a_branch_of_their_own() -> None:
+    net = SimplexNet((2, 3, 2), 4, width_sites=[1], hidden=7, seed=1)
+    sizes = [[p.numel() for p in branch.parameters()] for branch in net.branches]
+    assert sizes == [[4 * 7, 7, 7 * 4, 4], [3 * 7, 7, 7 * 4, 4]]
+    operations, widths = (branch([(1, 2, 0)]) for branch in net.branches)
+    torch.testing.assert_close(net([(1, 2, 0)]), torch.softmax(operations + widths, 1))
+    # The channel branch sees widths alone, the other one operations alone.
+    assert torch.equal(net.branches[0]([(1, 0, 0)]), operations)
+    assert torch.equal(net.branches[1]([(0, 2, 1)]), widths)
+    assert not torch.equal(net([(1, 0, 0)]), net([(1, 2, 0)]))
+    only = SimplexNet((3, 3), 2, width_sites=[0, 1])
+    assert len(only.branches) == 1
+    assert only([(0, 2)]).shape == (1, 2)
 
 
 def test_simplex_net_tells_every_edge_apart() -> None:

@@ -20,11 +20,12 @@ from torch.nn import functional as F
 
 from kshot_core.bank import KShot
 from kshot_core.evaluation import score_one
+from kshot_core.recipe import Recipe
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.streams import seeded
-from kshot_core.training import Recipe, Trainer
+from kshot_core.training import Trainer
 
 BATCH, SCORING_BATCH, NUM = 64, 256, 24
 Work = list[Callable[[], object]]

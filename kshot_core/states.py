@@ -1,0 +1,38 @@
+"""State of a training as tensors by name, so that it can be kept in files that run no code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, by the rest of their names."""
+    return {name[len(prefix) :]: v for name, v in state.items() if name.startswith(prefix)}
+
+
+def optimizer_state(
+    label: str, optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]
+) -> dict[str, Tensor]:
+    """Per-parameter tensors; a parameter that never had a gradient has none yet."""
+    return {
+        f"{label}/{index}/{name}": value
+        for index, parameter in enumerate(parameters)
+        for name, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(
+    label: str, optimizer: torch.optim.Optimizer, state: dict[str, Tensor]
+) -> None:
+    """Take up what ``optimizer_state`` returned of an equal optimizer under the same label."""
+    saved: dict[int, dict[str, Any]] = {}
+    for name, value in part_of(state, f"{label}/").items():
+        index, _, key = name.partition("/")
+        saved.setdefault(int(index), {})[key] = value.clone()
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": saved, "param_groups": groups})

@@ -1,0 +1,132 @@
+"""Two processes under torchrun are one that adds up the gradients of the two half batches."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import two_ranks
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kshot_core.data import Part
+from kshot_core.distributed import ALONE, Processes
+from kshot_core.recipe import Recipe
+from kshot_core.steps import Step, run_step
+from kshot_core.training import Trainer, fit
+
+FOLDER = Path(two_ranks.__file__).parent
+
+
+def torchrun(*arguments: str) -> None:
+    """Run a program in two processes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", *arguments]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{FOLDER}:{FOLDER.parent.parent}",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def _in_halves(step: Step) -> Tensor:
+    """Run a step half batch by half batch, each normalised by itself, and add the gradients."""
+    m = len(step.archs)
+    # The batch as a process sees it is divided among processes first, then among groups.
+    x, y = (step.x[0], step.y[0]) if m == 1 else (step.x.flatten(0, 1), step.y.flatten())
+    codes = step.codes.detach().requires_grad_(step.codes.requires_grad)
+    losses = torch.zeros(m, dtype=x.dtype)
+    for half in (slice(0, len(y) // 2), slice(len(y) // 2, len(y))):
+        part = dataclasses.replace(
+            step,
+            x=x[half].view(m, -1, *x.shape[1:]),
+            y=y[half].view(m, -1),
+            codes=codes,
+            weights=step.weights / 2,
+        )
+        losses += run_step(part) / 2
+    if codes.grad is not None:
+        step.codes.backward(codes.grad)  # type: ignore[no-untyped-call]
+    return losses
+
+
+@pytest.mark.parametrize(
+    ("schedule", "unsampled"),
+    [("alternate", "freeze"), ("alternate", "decay"), ("joint", "freeze")],
+)
+def test_two_processes_equal_one_that_adds_up_both_halves(
+    schedule: str, unsampled: str, tmp_path: Path
+) -> None:
+    torchrun(str(FOLDER / "two_ranks.py"), str(tmp_path), schedule, unsampled)
+    first, second = load_file(tmp_path / "0"), load_file(tmp_path / "1")
+    one = two_ranks.trainer(schedule, unsampled, engine=_in_halves)
+    log = torch.cat([torch.tensor(list(figures.values())) for figures in fit(one)])
+    for name, value in (one.state() | {"log": log}).items():
+        assert torch.equal(first[name], second[name]), name
+        torch.testing.assert_close(
+            first[name], value, msg=lambda text, name=name: f"{name}: {text}"
+        )
+    # Something was learnt, and by more than the bank alone.
+    start = two_ranks.trainer(schedule, unsampled).state()
+    moved = {name for name, value in start.items() if not torch.equal(value, first[name])}
+    assert {name.partition("/")[0] for name in moved} >= {"shared", "sharing"}
+
+
+def test_only_the_path_s_gradients_are_exchanged() -> None:
+    """What the path did not use travels to nobody, under either policy for it."""
+    for unsampled in ("freeze", "decay"):
+        counting = _Counting()
+        trainer = two_ranks.trainer("alternate", unsampled, counting)
+        for _ in range(3):
+            x, y = next(trainer.images.training_batches(16, torch.Generator()))
+            trainer._weight_step(x, y, warm=False)
+        used, whole = counting.num_scalars, sum(p.numel() for p in trainer.bank)
+        assert all(num < 0.6 * whole for num in used)
+
+
+class _Counting(Processes):
+    """One process that counts what it would exchange."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_scalars: list[int] = []
+
+    def average(self, tensors) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+        self.num_scalars.append(sum(tensor.numel() for tensor in tensors))
+
+
+def test_one_process_alone_exchanges_nothing() -> None:
+    tensor = torch.ones(3)
+    ALONE.average([tensor])
+    assert torch.equal(ALONE.total(tensor), torch.ones(3))
+    ALONE.wait()
+    assert ALONE.is_first
+    assert not Processes(Part(1, 2)).is_first
+
+
+def test_parts_of_a_batch() -> None:
+    assert [Part(rank, 3).of(12) for rank in range(3)] == [slice(0, 4), slice(4, 8), slice(8, 12)]
+    with pytest.raises(ValueError, match="a batch of 10 does not divide among 3 processes"):
+        Part(0, 3).of(10)
+
+
+def test_a_batch_too_small_for_its_processes_is_refused() -> None:
+    recipe = Recipe(batch_size=16, num_groups=4)
+    trainer = two_ranks.trainer("alternate", "freeze")
+    with pytest.raises(ValueError, match="4 groups in each of 4 processes"):
+        Trainer(
+            trainer.shared,
+            trainer.sharing,
+            trainer.sampler,
+            trainer.images,
+            recipe,
+            0,
+            processes=Processes(Part(0, 4)),
+        )
