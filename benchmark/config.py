@@ -13,9 +13,10 @@ from typing import Any
 
 from benchmark.datasets import DATASETS
 from benchmark.errors import UserError
+from benchmark.space_settings import SPACE_HELP, SpaceSettings
+from kshot_core.recipe import Recipe
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING
-from kshot_core.training import Recipe
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,15 @@ class RunConfig:
     encoding: str = "raw"
     hidden: int = 64
     few_shot_edge: int = 0
+    space: str = "nasbench201"
     channels: int = 16
     cells: int = 5
+    stages: str = SpaceSettings.stages
+    stem: int = SpaceSettings.stem
+    first: int = SpaceSettings.first
+    head: int = SpaceSettings.head
+    stem_stride: int = SpaceSettings.stem_stride
+    factors: str = SpaceSettings.factors
     batch_norm: str = "batch"
     affine: bool = False
     epochs: int = 250
@@ -50,6 +58,9 @@ class RunConfig:
     num_groups: int = 16
     simplex_learning_rate: float = 1e-3
     simplex_weight_decay: float = 0.0
+    regularisation: float = 1.0
+    width_temperature: float = 0.3
+    width_distance: float = 0.5
     unsampled: str = "freeze"
     compensate: bool = False
     batch_paths: bool = True
@@ -63,6 +74,9 @@ class RunConfig:
     track_archs: int = 100
     train_images: int = 0
     split_seed: int = 0
+    held_out: int = 0
+    image_size: int = 0
+    jitter: float = 0.4
     truth_column: str = "default"
 
     def __post_init__(self) -> None:
@@ -81,6 +95,7 @@ class RunConfig:
             "track_archs": 2,
         }
         least |= {"train_images": 0, "split_seed": 0, "warmup_epochs": 0}
+        least |= {"held_out": 0, "image_size": 0}
         for name, smallest in least.items():
             if getattr(self, name) < smallest:
                 raise UserError(
@@ -88,7 +103,12 @@ class RunConfig:
                 )
         if self.archs == 1:
             raise UserError("--archs must be 0 (all) or at least 2 to rank anything, got 1")
-        for name in ("learning_rate", "min_learning_rate", "momentum", "weight_decay"):
+        # Refuses what describes no space.
+        self.space_settings()
+        if self.width_temperature <= 0:
+            raise UserError(f"--width-temperature must be above 0, got {self.width_temperature}")
+        rates = ("learning_rate", "min_learning_rate", "momentum", "weight_decay")
+        for name in (*rates, "regularisation", "width_distance", "jitter"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{flag(name)} must be 0 or more, got {getattr(self, name)}")
         try:
@@ -100,6 +120,21 @@ class RunConfig:
         """The settings that training reads."""
         names = {field.name for field in dataclasses.fields(Recipe)}
         return Recipe(**{name: value for name, value in self.to_dict().items() if name in names})
+
+    def space_settings(self) -> SpaceSettings:
+        """The settings that make the search space."""
+        names = {field.name for field in dataclasses.fields(SpaceSettings)}
+        values = {name: value for name, value in self.to_dict().items() if name in names}
+        return SpaceSettings(**values)
+
+    def training_only(self) -> RunConfig:
+        """The same training, with whatever decides no weight at its default.
+
+        Equal trainings have equal configs then, whatever they are used for.
+        """
+        names = ["preset", "archs", "score_images", "score_batch_size", "score_paths"]
+        names += ["track_every", "track_archs", "truth_column"]
+        return dataclasses.replace(self, **{name: getattr(RunConfig, name) for name in names})
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values, in the order of their definition."""
@@ -123,7 +158,7 @@ class RunConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-HELP = {
+HELP = SPACE_HELP | {
     "dataset": f"images to train on: {', '.join(DATASETS)}",
     "K": "copies of the supernet's weights; several values train one run each",
     "seed": "seed of everything random in a run",
@@ -133,10 +168,6 @@ HELP = {
     "encoding": "what the simplex-net sees: raw (paper), or canonical (dead edges removed)",
     "hidden": "width of the simplex-net's hidden layer",
     "few_shot_edge": "edge whose operation picks the copy in few-shot sharing, 0..5",
-    "channels": "width of the supernet's first stage (16 in NAS-Bench-201)",
-    "cells": "cells a stage (5 in NAS-Bench-201)",
-    "batch_norm": "batch: normalise by each batch's own statistics; running: running averages",
-    "affine": "scale and shift in the cells' batch-norms",
     "epochs": "passes over the training images",
     "batch_size": "images of a training step",
     "learning_rate": "of SGD at the start",
@@ -152,6 +183,9 @@ HELP = {
     "num_groups": "m, architectures in a simplex step, each with its part of the batch",
     "simplex_learning_rate": "of Adam on the simplex-net",
     "simplex_weight_decay": "of Adam on the simplex-net",
+    "regularisation": "weight of r_c, which tells widths apart (paper eq. 17), where there are any",
+    "width_temperature": "temperature of r_c (paper eq. 15)",
+    "width_distance": "widths this far apart differ, as a share of the mean distance (paper: m)",
     "unsampled": "freeze: leave weights a step did not use alone; decay: they decay and coast",
     "compensate": "divide the weights' gradient by the sum of the squared code",
     "batch_paths": "several paths of a step in one pass; one by one is slower, rounds otherwise",
@@ -165,6 +199,9 @@ HELP = {
     "track_archs": "architectures to measure tau on while training",
     "train_images": "how many training images to use, the first ones; 0 for all",
     "split_seed": "seed of the split where no published split file is found",
+    "held_out": "training images held out for ranking, of an image folder; 0 for its default",
+    "image_size": "height and width of an image folder's images; 0 for 224",
+    "jitter": "colour jitter of an image folder's training images",
     "truth_column": "column of the truth table to compare with, e.g. cifar10/test/200ep/mean",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import resource
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +32,15 @@ def describe(device: torch.device) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             described[package] = "absent"
     return described
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory held so far: on a GPU by torch's tensors, else by the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    # Kilobytes on Linux, bytes on macOS.
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def choose_device(name: str) -> torch.device:

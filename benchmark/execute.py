@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +15,6 @@ from benchmark import environment
 from benchmark.bootstrap import value_or_none
 from benchmark.compare import compare
 from benchmark.config import RunConfig
-from benchmark.errors import UserError
 from benchmark.load import PREDICTION
 from benchmark.metrics import kendall_tau_b
 from benchmark.records import RunFolder
@@ -24,20 +22,18 @@ from benchmark.scoring import score
 from benchmark.setup import (
     Places,
     Target,
-    build_space,
     build_trainer,
     load_images,
     load_target,
+    ranked_space,
 )
+from benchmark.supernet import Clock, Progress, restore, train
 from kshot_core.data import ImageSet
 from kshot_core.evaluation import predict
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.steps import Engine, run_step
-from kshot_core.training import DivergedError, Trainer
-
-# Progress of one run: what it is doing, how much is done, of how much.
-Progress = Callable[[str, int, int], None]
+from kshot_core.training import Trainer
 
 _NUM_CODES = 1000
 _TRACK_IMAGES = 1000
@@ -75,15 +71,16 @@ def run_one(
         return record
     target = load_target(config, places)
     splits = load_images(config, places)
-    space = build_space(config, splits)
+    space = ranked_space(config, splits)
     training, validation = splits.training(device), splits.validation(device)
     with folder.opened():
         trainer = build_trainer(config, space, training, device, engine)
-        log = _restore(folder, trainer)
+        log = restore(folder, trainer)
         # What an earlier process spent on the epochs that are not trained again.
         earlier = sum(epoch["seconds"] for epoch in log)
         clock = Clock(checkpoint_seconds)
-        _train(folder, trainer, log, _Tracked.of(config, target, validation), progress, clock)
+        tracked = _Tracked.of(config, target, validation)
+        train(folder, trainer, log, progress, clock, tracked.measure)
         scoring_started = time.perf_counter()
         scores, num_scored = score(
             folder,
@@ -122,20 +119,6 @@ def run_one(
     return record
 
 
-class Clock:
-    """Says when the next checkpoint is due."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.last = seconds, time.monotonic()
-
-    def due(self) -> bool:
-        """Whether enough time has passed; if so, start over."""
-        if time.monotonic() - self.last < self.seconds:
-            return False
-        self.last = time.monotonic()
-        return True
-
-
 @dataclass(frozen=True)
 class _Tracked:
     """A few architectures on which tau is measured while training goes on."""
@@ -153,7 +136,13 @@ class _Tracked:
         archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
         return cls(config.track_every, archs, target.values(archs), images, config.score_batch_size)
 
-    def tau(self, trainer: Trainer) -> float | None:
+    def measure(self, trainer: Trainer) -> dict[str, Any]:
+        """Tau after this epoch, if it is one of those after which it is asked for."""
+        if not self.every or trainer.epoch % self.every:
+            return {}
+        return {"kendall_tau_b": self._tau(trainer), "num_archs": len(self.archs)}
+
+    def _tau(self, trainer: Trainer) -> float | None:
         scores = predict(
             trainer.shared,
             trainer.sharing,
@@ -165,45 +154,3 @@ class _Tracked:
             precision=trainer.recipe.precision,
         )
         return value_or_none(lambda: kendall_tau_b(scores.accuracy, self.true))
-
-
-def _restore(folder: RunFolder, trainer: Trainer) -> list[dict[str, Any]]:
-    """Take up the last checkpoint, if there is one, and return the log up to it."""
-    state = folder.load_checkpoint()
-    if state is None:
-        return []
-    try:
-        trainer.restore(state)
-    except ValueError as error:
-        raise UserError(
-            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
-        ) from None
-    return folder.load_log(trainer.epoch)
-
-
-def _train(
-    folder: RunFolder,
-    trainer: Trainer,
-    log: list[dict[str, Any]],
-    tracked: _Tracked,
-    progress: Progress,
-    clock: Clock,
-) -> None:
-    num_epochs = trainer.recipe.epochs
-    progress("training", trainer.epoch, num_epochs)
-    while trainer.epoch < num_epochs:
-        started = time.perf_counter()
-        try:
-            figures: dict[str, Any] = dict(trainer.run_epoch())
-            figures["seconds"] = round(time.perf_counter() - started, 3)
-            if tracked.every and trainer.epoch % tracked.every == 0:
-                figures["kendall_tau_b"] = tracked.tau(trainer)
-                figures["num_archs"] = len(tracked.archs)
-        except (DivergedError, FloatingPointError) as error:
-            raise UserError(f"{folder.path}: {error}") from None
-        log.append(figures)
-        progress("training", trainer.epoch, num_epochs)
-        if trainer.epoch == num_epochs or clock.due():
-            # The log goes first: a checkpoint never is ahead of it.
-            folder.save_log(log)
-            folder.save_checkpoint(trainer.state())

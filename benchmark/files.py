@@ -62,3 +62,19 @@ def sha256(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
+
+
+def check_writable(results: Path) -> None:
+    """Make the results folder, and a file in it that does not stay.
+
+    Raises:
+        UserError: it cannot be written to.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write results to {results}: {error.strerror}; choose another with --results"
+        ) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,9 +125,9 @@ def groups(records: pd.DataFrame) -> list[Group]:
         sharing, copies = str(row["config.sharing"]), int(row["config.K"])
         protocol = {field: text(row[f"config.{field}"]) for field in fields}
         key = (
-            _place(setting.dataset, DATASETS),
+            place(setting.dataset, DATASETS),
             setting,
-            _place(sharing, SHARINGS),
+            place(sharing, SHARINGS),
             tuple(protocol.values()),
             copies,
         )
@@ -139,7 +139,7 @@ def groups(records: pd.DataFrame) -> list[Group]:
 def settings(records: pd.DataFrame) -> list[tuple[Setting, pd.DataFrame]]:
     """Split records by setting, in the order of ``groups``."""
     owners = [setting_of(row) for _, row in records.iterrows()]
-    unique = sorted(set(owners), key=lambda one: (_place(one.dataset, DATASETS), one))
+    unique = sorted(set(owners), key=lambda one: (place(one.dataset, DATASETS), one))
     return [
         (one, records.iloc[[i for i, owner in enumerate(owners) if owner == one]]) for one in unique
     ]
@@ -160,7 +160,7 @@ def protocol_fields(records: pd.DataFrame) -> list[str]:
     """Every config entry that sets runs apart beside data set, sharing, K and seed."""
     names = [name.removeprefix("config.") for name in records.columns if name.startswith("config.")]
     names = [name for name in names if name not in NOT_PROTOCOL]
-    return sorted(names, key=lambda name: _place(name, ALWAYS_SHOWN))
+    return sorted(names, key=lambda name: place(name, ALWAYS_SHOWN))
 
 
 def shown_fields(records: pd.DataFrame) -> list[str]:
@@ -210,7 +210,7 @@ def controls(records: pd.DataFrame, metric: str) -> dict[str, Estimate]:
     }
     result = {
         name: _over_samples(numbers(records, f"controls.{name}{suffix}"))
-        for name in sorted(names, key=lambda name: _place(name, tuple(CONTROLS)))
+        for name in sorted(names, key=lambda name: place(name, tuple(CONTROLS)))
     }
     return {name: value for name, value in result.items() if not math.isnan(value.mean)}
 
@@ -258,7 +258,8 @@ def _without(protocol: dict[str, str], ignored: tuple[str, ...]) -> dict[str, st
     return {field: value for field, value in protocol.items() if field not in ignored}
 
 
-def _place(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+def place(name: str, order: Sequence[str]) -> tuple[int, str]:
+    """A sorting key: names in their order, then those it lacks."""
     return (order.index(name) if name in order else len(order), name)
 
 

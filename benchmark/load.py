@@ -8,8 +8,6 @@ Column names are the record's keys joined by dots: ``config.K``, ``truth.column`
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
+from benchmark.rows import Required, as_table, parse, read_row
 
-SCHEMA = 1
-_REQUIRED: Mapping[str, type | tuple[type, ...]] = {
+_REQUIRED: Required = {
     "config.dataset": str,
     "config.sharing": str,
     "config.K": int,
@@ -50,23 +48,22 @@ def load_records(results: Path) -> pd.DataFrame:
         UserError: no finished run, a malformed record, or two records of the same run.
     """
     folder = results / "records"
-    paths = sorted(folder.glob("*/*/*/*/record.json"))
+    paths = record_paths(results)
     if not paths:
         raise UserError(
             f"no finished run found under {folder}: "
             f"start one with python -m benchmark.run --results {results}, or name another folder"
         )
-    table = pd.DataFrame([_row(path) for path in paths])
-    configs = table[[name for name in table.columns if name.startswith("config.")]]
-    copies = np.flatnonzero(configs.astype(str).duplicated(keep=False))
-    if copies.size:
-        same = configs.astype(str).eq(configs.astype(str).iloc[copies[0]]).all(axis=1)
-        first, second = table.loc[same, "path"].iloc[:2]
-        raise UserError(
-            f"two records have the same config and seed and would be counted twice: {first} and "
-            f"{second}; move one of them out of {folder}"
-        )
-    return table
+    rows = [
+        {"path": str(path.parent), "space": path.parts[-4], **read_row(path, _REQUIRED)}
+        for path in paths
+    ]
+    return as_table(rows, folder)
+
+
+def record_paths(results: Path) -> list[Path]:
+    """The records of finished runs under ``results/records``, in order."""
+    return sorted((results / "records").glob("*/*/*/*/record.json"))
 
 
 def load_predictions(run: Path) -> NDArray[np.void]:
@@ -117,7 +114,7 @@ def load_log(run: Path) -> pd.DataFrame:
         raise UserError(f"cannot read the log {path}: {error}") from None
     rows = []
     for number, line in enumerate(lines, start=1):
-        row = _parse(line, f"{path} line {number}")
+        row = parse(line, f"{path} line {number}")
         if not isinstance(row.get("epoch"), int):
             raise UserError(f"{path} line {number} should have a whole number as epoch")
         rows.append(row)
@@ -132,53 +129,3 @@ def _load_array(path: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path} should be a single .npy array, got an archive")
     return array
-
-
-def _row(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the record {path}: {error}") from None
-    record = _parse(text, str(path))
-    if record.get("schema") != SCHEMA:
-        raise UserError(
-            f"{path} should have schema {SCHEMA}, got {record.get('schema')!r}; "
-            "it was written by another version: read it with that one, or run again"
-        )
-    row = dict(_flatten(record))
-    for name, kinds in _REQUIRED.items():
-        # bool is an int to Python, and never one here.
-        if name not in row or not isinstance(row[name], kinds) or isinstance(row[name], bool):
-            raise UserError(
-                f"{path} should have {name} as {_names(kinds)}, "
-                f"got {row.get(name, 'nothing')!r}; run again to rewrite it"
-            )
-    return {"path": str(path.parent), "space": path.parts[-4], **row}
-
-
-def _parse(text: str, place: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
-        raise UserError(f"{place} is not valid JSON ({error}); run again to rewrite it") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{place} should be a JSON object, got {type(value).__name__}")
-    return value
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a number")
-
-
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, item in value.items():
-        if isinstance(item, dict):
-            yield from _flatten(item, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", json.dumps(item) if isinstance(item, list) else item
-
-
-def _names(kinds: type | tuple[type, ...]) -> str:
-    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
-    words = {str: "text", int: "a whole number", float: "a number", type(None): "null"}
-    return " or ".join(dict.fromkeys(words[kind] for kind in kinds))

@@ -60,6 +60,19 @@ class Bars:
         return lambda done: self.progress.update(task, completed=done)
 
 
+def progress_bars(bars: Bars, title: str) -> Callable[[str, int, int], None]:
+    """A bar for each stage of one piece of work: call it with stage, done and total."""
+    shows: dict[str, Callable[[int], None]] = {}
+
+    def progress(stage: str, done: int, total: int) -> None:
+        # A stage that starts over belongs to another supernet.
+        if stage not in shows or done == 0:
+            shows[stage] = bars.add(f"{title} {stage}", total)
+        shows[stage](done)
+
+    return progress
+
+
 class _Lines:
     """Plain lines for a log."""
 

@@ -1,19 +1,18 @@
-"""Rebuild every table and figure from finished runs: ``python -m benchmark.report``.
+"""Rebuild every table and figure from finished work: ``python -m benchmark.report``.
 
-Reads ``results/records`` only; nothing is trained or scored again. The same records give the same
-bytes with the same versions of pandas and matplotlib, so the committed results can be checked.
+Reads the records of runs, supernets, searches and retrainings in a results folder; nothing is
+trained or scored again. The same records give the same bytes with the same versions of pandas and
+matplotlib, so the committed results can be checked.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -21,18 +20,19 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from benchmark.errors import exit_with
-from benchmark.figures import FIGURES, FigureUnavailableError
-from benchmark.files import write_atomically, write_text
+from benchmark.figures import FIGURES, FigureUnavailableError, Plot
+from benchmark.files import write_text
 from benchmark.groups import MISSING
-from benchmark.load import load_records
-from benchmark.tables import TABLES, as_text, to_csv, to_latex, to_markdown
+from benchmark.load import load_records, record_paths
+from benchmark.load_searches import load_retrained, load_searches, load_supernets
+from benchmark.pictures import own_style, save_figure
+from benchmark.tables import TABLES, Table, as_text, to_csv, to_latex, to_markdown
 
-# Fonts and sizes do not depend on a user's matplotlibrc; text in PDFs stays text.
-_RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10.0,
-    "pdf.fonttype": 42,
-    "savefig.dpi": 150.0,
+# What tables and figures can ask for beside "records", the runs.
+KINDS: Mapping[str, Callable[[Path], pd.DataFrame]] = {
+    "supernets": load_supernets,
+    "searches": load_searches,
+    "retrained": load_retrained,
 }
 
 # Method, K and tau stay columns even where one value fills them.
@@ -42,48 +42,90 @@ NUM_LEADING_COLUMNS = 3
 def build_report(results: Path, notice: Callable[[str], object] | None = None) -> list[Path]:
     """Write all tables to ``results/tables`` and all figures to ``results/figures``.
 
-    A figure that the records cannot give is skipped, its old files are removed, and the reason
-    goes to ``notice``.
+    What the records cannot give is left out and its old files are removed. The reason goes to
+    ``notice``, unless there is no record of the kinds it reads and there was no old file.
 
     Args:
         results: the results folder.
-        notice: called with one line per skipped figure; by default standard error.
+        notice: called with one line for what is left out; by default standard error.
 
     Returns:
         The files written, tables first.
 
     Raises:
-        UserError: no finished run, a damaged file, or a folder that cannot be written to.
+        UserError: nothing finished, a damaged file, or a folder that cannot be written to.
     """
     notice = partial(print, file=sys.stderr) if notice is None else notice
-    records = load_records(results)
-    written = []
+    frames = load_all(results)
+    written: list[Path] = []
     for name, table in TABLES.items():
-        values = table.build(records)
-        texts = {
-            "csv": to_csv(values),
-            "md": to_markdown(table, values),
-            "tex": to_latex(table, values),
-        }
-        for suffix, text in texts.items():
-            written.append(results / "tables" / f"{name}.{suffix}")
-            write_text(written[-1], text)
+        paths = [results / "tables" / f"{name}.{suffix}" for suffix in ("csv", "md", "tex")]
+        texts = _table_texts(table, [frames[kind] for kind in table.reads])
+        if texts:
+            for path, text in zip(paths, texts, strict=True):
+                write_text(path, text)
+            written += paths
+        else:
+            _leave_out(f"table {name}", f"no {table.wants}", paths, table.reads, frames, notice)
     for name, draw in FIGURES.items():
         paths = [results / "figures" / f"{name}.{suffix}" for suffix in ("png", "pdf")]
-        with mpl.rc_context():
-            mpl.rcdefaults()
-            mpl.rcParams.update(_RC)
-            try:
-                figure = draw(records)
-            except FigureUnavailableError as error:
-                notice(f"figure {name} skipped: {error}")
-                for path in paths:
-                    path.unlink(missing_ok=True)
-                continue
+        reads = draw.reads if isinstance(draw, Plot) else ("records",)
+        figure = _figure(draw, [frames[kind] for kind in reads])
+        if isinstance(figure, Figure):
             for path in paths:
-                write_atomically(path, partial(_save, figure))
-                written.append(path)
+                save_figure(figure, path)
+            written += paths
+        else:
+            _leave_out(f"figure {name}", figure, paths, reads, frames, notice)
     return written
+
+
+def load_all(results: Path) -> dict[str, pd.DataFrame]:
+    """The records of every kind, by ``"records"`` and the names in ``KINDS``; some may be empty.
+
+    Raises:
+        UserError: nothing finished at all, or a malformed record.
+    """
+    frames = {kind: load(results) for kind, load in KINDS.items()}
+    has_runs = bool(record_paths(results)) or all(frame.empty for frame in frames.values())
+    return {"records": load_records(results) if has_runs else pd.DataFrame(), **frames}
+
+
+def _table_texts(table: Table, frames: Sequence[pd.DataFrame]) -> list[str]:
+    """A table as CSV, Markdown and LaTeX; nothing where it has no rows."""
+    if all(frame.empty for frame in frames):
+        return []
+    values = table.build(*frames)
+    if values.empty:
+        return []
+    table = table.entitled(*frames)
+    return [to_csv(values), to_markdown(table, values), to_latex(table, values)]
+
+
+def _figure(draw: Callable[..., Figure], frames: Sequence[pd.DataFrame]) -> Figure | str:
+    """A figure, or why there is none."""
+    if all(frame.empty for frame in frames):
+        return "no such record"
+    try:
+        with own_style():
+            return draw(*frames)
+    except FigureUnavailableError as error:
+        return str(error)
+
+
+def _leave_out(
+    what: str,
+    reason: str,
+    paths: Sequence[Path],
+    reads: Sequence[str],
+    frames: Mapping[str, pd.DataFrame],
+    notice: Callable[[str], object],
+) -> None:
+    old = [path for path in paths if path.exists()]
+    for path in old:
+        path.unlink()
+    if old or not all(frames[kind].empty for kind in reads):
+        notice(f"{what} skipped: {reason}")
 
 
 def show_main_table(console: Console, records: pd.DataFrame) -> None:
@@ -137,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     """
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.report",
-        description="Rebuild all tables and figures from the finished runs in a results folder.",
+        description="Rebuild all tables and figures from the records in a results folder.",
     )
     parser.add_argument(
         "--results",
@@ -149,18 +191,12 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     results: Path = parser.parse_args(argv).results
     console = Console()
     written = build_report(results, notice=lambda line: console.print(Text(line)))
-    show_main_table(console, load_records(results))
+    if record_paths(results):
+        show_main_table(console, load_records(results))
     for folder in dict.fromkeys(path.parent for path in written):
         names = sorted({path.stem for path in written if path.parent == folder})
         console.print(Text(f"{folder}: {', '.join(names)}"))
     return written
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Save without the date and versions that would make equal figures differ."""
-    kind = path.suffix.removeprefix(".")
-    metadata = {"Software": None} if kind == "png" else {"CreationDate": None, "Producer": None}
-    figure.savefig(path, format=kind, metadata=metadata)
 
 
 if __name__ == "__main__":

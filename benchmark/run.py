@@ -10,26 +10,26 @@ import argparse
 import dataclasses
 import multiprocessing
 import queue
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
 
-from benchmark.config import HELP, RunConfig, flag
+from benchmark.config import HELP, RunConfig
 from benchmark.environment import choose_device
 from benchmark.errors import UserError, exit_with
 from benchmark.execute import run_one
+from benchmark.files import check_writable
 from benchmark.jobs import num_cores, run_all, run_threads
 from benchmark.load import load_records
+from benchmark.options import add_machine, add_places, add_settings, given_settings
 from benchmark.presets import PRESETS, preset
 from benchmark.progress import Bars
 from benchmark.report import build_report, show_main_table
-from benchmark.setup import Places, load_images, load_target
+from benchmark.setup import Places, load_images, load_target, ranked_space
 from kshot_core.lockstep import AnotherFailedError, Lockstep
 from kshot_core.steps import run_step
 
@@ -63,13 +63,13 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         UserError: values that cannot work, one clear line.
     """
     given = _parser().parse_args(argv)
-    settings = preset(given.preset, given.dataset)
-    num_seeds = settings.pop("num_seeds") if given.seeds is None else given.seeds
+    known = {field.name for field in dataclasses.fields(RunConfig)} - {"K"} | {"num_seeds"}
+    # Presets of searches have settings of their own; that they do not rank is said later.
+    named = preset(given.preset, given.dataset)
+    settings = {name: value for name, value in named.items() if name in known}
+    num_seeds = settings.get("num_seeds", 1) if given.seeds is None else given.seeds
     settings.pop("num_seeds", None)
-    for field in dataclasses.fields(RunConfig):
-        value = getattr(given, field.name, None)
-        if field.name not in _APART and value is not None:
-            settings[field.name] = value
+    settings |= given_settings(given, RunConfig, _APART)
     # A shorter training than the preset's must not be all warm-up.
     if given.epochs is not None and given.warmup_epochs is None:
         settings["warmup_epochs"] = min(settings["warmup_epochs"], given.epochs // 2)
@@ -110,14 +110,14 @@ def run(request: Request) -> list[dict[str, Any]]:
     Raises:
         UserError: bad input, found before training where it can be.
     """
-    _check_writable(request.places.results)
+    check_writable(request.places.results)
     for config in {
         dataclasses.replace(c, seed=0, K=1, sharing="one-shot") for c in request.configs
     }:
         # Both are quick next to training: what is wrong with them is said first, and a download
         # happens once, not in every process.
         load_target(config, request.places)
-        load_images(config, request.places)
+        ranked_space(config, load_images(config, request.places))
     work = _divided(request)
     jobs = min(request.jobs, len(work))
     records: dict[int, dict[str, Any]] = {}
@@ -230,17 +230,6 @@ class _Listener:
                 return
 
 
-def _check_writable(results: Path) -> None:
-    try:
-        results.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=results):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"cannot write results to {results}: {error.strerror}; choose another with --results"
-        ) from None
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmark.run",
@@ -263,29 +252,12 @@ def _parser() -> argparse.ArgumentParser:
     main_group.add_argument(
         "--sharing", nargs="+", default=["simplex"], help=HELP["sharing"] + " (simplex)"
     )
-    places = parser.add_argument_group("places")
-    places.add_argument("--data", type=Path, metavar="DIR", help="folder of the images")
-    places.add_argument("--split", type=Path, metavar="FILE", help="published split of the images")
-    places.add_argument("--truth", type=Path, metavar="FILE", help="truth table")
-    places.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
-    )
+    add_places(parser)
     machine = parser.add_argument_group("machine")
     machine.add_argument("--jobs", type=int, metavar="N", help="runs at a time (cores; 1 on a GPU)")
-    machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
-    machine.add_argument(
-        "--checkpoint-seconds", type=float, default=30.0, metavar="S", help="between two (30)"
-    )
+    add_machine(machine)
     settings = parser.add_argument_group("settings (default: the preset's)")
-    for field in dataclasses.fields(RunConfig):
-        if field.name in _APART:
-            continue
-        options: dict[str, Any] = {"help": HELP[field.name], "default": None}
-        if isinstance(field.default, bool):
-            options["action"] = argparse.BooleanOptionalAction
-        else:
-            options |= {"type": type(field.default), "metavar": type(field.default).__name__}
-        settings.add_argument(flag(field.name), dest=field.name, **options)
+    add_settings(settings, RunConfig, HELP, _APART)
     return parser
 
 

@@ -13,7 +13,7 @@ from benchmark.config import RunConfig
 from benchmark.errors import UserError
 from benchmark.jobs import run_all
 from benchmark.records import RunFolder
-from benchmark.setup import Places, build_space, build_trainer, load_images
+from benchmark.setup import Places, build_trainer, load_images, ranked_space
 from kshot_core.data import Batch, ImageSet
 from kshot_core.evaluation import iterate_scores, work_list
 from kshot_core.space import Arch
@@ -111,7 +111,7 @@ def _trained(config: RunConfig, places: Places) -> tuple[Trainer, Sequence[Batch
     splits = load_images(config, places)
     device = torch.device("cpu")
     training, validation = splits.training(device), splits.validation(device)
-    trainer = build_trainer(config, build_space(config, splits), training, device)
+    trainer = build_trainer(config, ranked_space(config, splits), training, device)
     state = RunFolder(places.results, config, NASBench201().name).load_checkpoint()
     if state is not None:  # a training of no epochs leaves none
         trainer.restore(state)

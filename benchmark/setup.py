@@ -17,9 +17,11 @@ from benchmark.errors import UserError
 from benchmark.ground_truth import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.bank import KShot
 from kshot_core.data import TrainingImages
+from kshot_core.distributed import ALONE, Processes
+from kshot_core.regularisation import WidthRegularisation
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
-from kshot_core.space import Arch
+from kshot_core.space import Arch, Space
 from kshot_core.spaces import NASBench201
 from kshot_core.spaces.nasbench201 import to_string
 from kshot_core.steps import Engine, run_step
@@ -60,17 +62,19 @@ class Target:
         return np.asarray(values, dtype=np.float64)
 
 
-def build_space(config: RunConfig, splits: ImageData) -> NASBench201:
-    """The search space with the config's macro structure, for these images."""
-    return NASBench201(
-        channels=config.channels,
-        cells=config.cells,
-        num_classes=splits.num_classes,
-        image_size=splits.image_size,
-        image_channels=splits.image_channels,
-        batch_norm=config.batch_norm,
-        affine=config.affine,
-    )
+def ranked_space(config: RunConfig, data: ImageData) -> NASBench201:
+    """The search space of a run that is compared with stand-alone accuracies.
+
+    Raises:
+        UserError: of this space nobody has any.
+    """
+    space = config.space_settings().build(data)
+    if not isinstance(space, NASBench201):
+        raise UserError(
+            f"stand-alone accuracies to rank against exist for nasbench201, not {config.space}; "
+            "search it with python -m benchmark.search"
+        )
+    return space
 
 
 def load_images(config: RunConfig, places: Places) -> ImageData:
@@ -79,7 +83,14 @@ def load_images(config: RunConfig, places: Places) -> ImageData:
     Raises:
         UserError: files missing or damaged; more images asked for than there are.
     """
-    request = DataRequest(folder=places.data, split_file=places.split, seed=config.split_seed)
+    request = DataRequest(
+        folder=places.data,
+        split_file=places.split,
+        seed=config.split_seed,
+        held_out=config.held_out,
+        image_size=config.image_size,
+        jitter=config.jitter,
+    )
     splits = load_splits(config.dataset, request)
     num = config.train_images
     if num > splits.num_train:
@@ -124,10 +135,11 @@ def load_target(config: RunConfig, places: Places) -> Target:
 
 def build_trainer(
     config: RunConfig,
-    space: NASBench201,
+    space: Space,
     images: TrainingImages,
     device: torch.device,
     engine: Engine = run_step,
+    processes: Processes = ALONE,
 ) -> Trainer:
     """Bank, strategy and trainer, initialised from the config's seed; see ``Trainer``.
 
@@ -153,6 +165,19 @@ def build_trainer(
         )
         shared.to(device)
         sharing.to(device)
-        return Trainer(shared, sharing, sampler, images, config.recipe(), config.seed, engine)
+        widths = WidthRegularisation(
+            space.num_choices, space.width_sites, config.width_temperature, config.width_distance
+        )
+        return Trainer(
+            shared,
+            sharing,
+            sampler,
+            images,
+            config.recipe(),
+            config.seed,
+            engine,
+            processes,
+            widths if space.width_sites else None,
+        )
     except ValueError as error:
         raise UserError(f"these settings do not go together: {error}") from None

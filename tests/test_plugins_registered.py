@@ -24,7 +24,17 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
     },
     ("kshot_core.sharing", "SHARING"): set(),
     ("kshot_core.sampling", "SAMPLERS"): set(),
-    ("benchmark.datasets", "DATASETS"): {"batches", "cifar", "files", "pickles", "splits"},
+    ("benchmark.datasets", "DATASETS"): {
+        "batches",
+        "cifar",
+        "decoding",
+        "files",
+        "imagefiles",
+        "jpeg",
+        "listing",
+        "pickles",
+        "splits",
+    },
     ("benchmark.tables", "TABLES"): set(),
     ("benchmark.figures", "FIGURES"): set(),
 }

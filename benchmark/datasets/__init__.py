@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
+from benchmark.datasets.imagefolder import load_imagenet
 from benchmark.datasets.imagenet16_120 import load_imagenet16_120
 from benchmark.datasets.splits import DataRequest, ImageData, Splits, check_splits
 from benchmark.errors import UserError
@@ -33,6 +34,7 @@ DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
     "imagenet16-120": load_imagenet16_120,
+    "imagenet": load_imagenet,
 }
 
 

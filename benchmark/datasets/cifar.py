@@ -11,10 +11,13 @@ two layouts that hold the same images in the same order:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmark.datasets.batches import check_batch, read_pickled
 from benchmark.datasets.files import (
@@ -30,10 +33,7 @@ from benchmark.datasets.files import (
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from torch import Tensor
+    from collections.abc import Mapping, Sequence
 
     from benchmark.datasets.batches import Batch
     from benchmark.datasets.splits import DataRequest
@@ -42,6 +42,9 @@ OFFICIAL_ADDRESS = "https://www.cs.toronto.edu/~kriz"
 IMAGE_SHAPE = (3, 32, 32)
 _IMAGE_BYTES = 3 * 32 * 32
 CROP_PADDING = 4
+
+Images: TypeAlias = tuple[Tensor, Tensor]
+"""Images (B, 3, 32, 32) uint8 and labels (B,) int64."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Cifar:
         label_key: the labels' key in the python layout.
         num_label_bytes: label bytes per image in the binary layout; the last one counts.
         groups: batches that make up one list of images with all classes equally frequent.
+        test: a batch of test images, with classes as frequent, that is read if it is there.
         python: folder, archive and the archive's MD5 of the python layout.
         binary: the same of the binary layout.
         address: of the folder on the web that holds the archives.
@@ -80,27 +84,37 @@ class Cifar:
     python: tuple[str, str, str | None]
     binary: tuple[str, str, str | None]
     address: str = OFFICIAL_ADDRESS
+    test: BatchFile | None = None
 
     @property
     def layouts(self) -> tuple[Layout, Layout]:
         """The python and the binary layout."""
         batches = [batch for group in self.groups for batch in group]
-        python = {batch.name: batch.python_md5 for batch in batches}
-        binary = {f"{batch.name}.bin": batch.binary_md5 for batch in batches}
+        tests = [self.test] if self.test is not None else []
         return (
-            Layout(self.python[0], python, *self.python[1:]),
-            Layout(self.binary[0], binary, *self.binary[1:]),
+            Layout(
+                self.python[0],
+                {batch.name: batch.python_md5 for batch in batches},
+                *self.python[1:],
+                extra={batch.name: batch.python_md5 for batch in tests},
+            ),
+            Layout(
+                self.binary[0],
+                {f"{batch.name}.bin": batch.binary_md5 for batch in batches},
+                *self.binary[1:],
+                extra={f"{batch.name}.bin": batch.binary_md5 for batch in tests},
+            ),
         )
 
 
 def read_cifar(
     cifar: Cifar, request: DataRequest
-) -> tuple[list[tuple[Tensor, Tensor]], list[Path], str]:
+) -> tuple[list[Images], Images | None, list[Path], dict[str, str]]:
     """Images (B, 3, 32, 32) uint8 and labels (B,) int64 of each group of batches.
 
     Returns:
-        the groups; the folders in which a split file may lie; and the files read with their
-        MD5, for the record.
+        the groups; the test batch, if there is one; the folders in which a split file may lie;
+        and what a record says: ``files`` and, if there is one, ``test``, with their MD5.
 
     Raises:
         UserError: the files are not there and cannot be downloaded, or are not as published.
@@ -110,22 +124,35 @@ def read_cifar(
     archive = located.layout.archive
     remedy = f"delete it and download {cifar.address}/{archive} again"
     files = read_files(located, remedy)
-    read = _read_python if located.layout == cifar.layouts[0] else _read_binary
-    groups: list[tuple[Tensor, Tensor]] = []
+    python = located.layout == cifar.layouts[0]
+    groups: list[Images] = []
     sums: list[str] = []
     for group in cifar.groups:
-        parts: list[Batch] = []
-        for batch in group:
-            file = next(files)
-            parts.append(read(cifar, batch, file))
-            sums.append(f"{file.name} {file.md5}")
-        images = torch.from_numpy(np.concatenate([part[0] for part in parts]))
-        labels = torch.from_numpy(np.concatenate([part[1] for part in parts]))
-        _check_balance(cifar, labels, str(located.path), remedy)
-        groups.append((images.reshape(-1, *IMAGE_SHAPE), labels))
+        of_group = list(islice(files, len(group)))
+        groups.append(_read_group(cifar, group, of_group, python))
+        sums += [f"{file.name} {file.md5}" for file in of_group]
+    record = {"files": f"{located.layout.folder}, MD5: {', '.join(sums)}"}
+    test = None
+    # What is left is there or not.
+    for file in files:
+        assert cifar.test is not None
+        test = _read_group(cifar, [cifar.test], [file], python)
+        record["test"] = f"{file.name}, MD5 {file.md5}"
     # A split file may lie beside the batches or beside the folder of batches.
     beside = [*folders.values(), located.path.parent]
-    return groups, beside, f"{located.layout.folder}, MD5: {', '.join(sums)}"
+    return groups, test, beside, record
+
+
+def _read_group(
+    cifar: Cifar, batches: Sequence[BatchFile], files: Sequence[DataFile], python: bool
+) -> Images:
+    """Images and labels of batches that together hold all classes equally often."""
+    read = _read_python if python else _read_binary
+    parts = [read(cifar, batch, file) for batch, file in zip(batches, files, strict=True)]
+    images = torch.from_numpy(np.concatenate([part[0] for part in parts]))
+    labels = torch.from_numpy(np.concatenate([part[1] for part in parts]))
+    _check_balance(cifar, labels, str(Path(files[0].where).parent), files[0].remedy)
+    return images.reshape(-1, *IMAGE_SHAPE), labels
 
 
 def _fetch(cifar: Cifar, request: DataRequest, folders: Mapping[str, Path]) -> Located:

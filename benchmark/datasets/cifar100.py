@@ -1,7 +1,8 @@
 """CIFAR-100 under NAS-Bench-201's protocol: trained on all 50,000 training images.
 
 Architectures are scored on the published half of the test images, ``xvalid`` (Dong & Yang,
-ICLR 2020, section 2.2). The other half, ``xtest``, is not used.
+ICLR 2020, section 2.2). The other half, ``xtest``, judges networks that were found in a search
+and retrained.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SPLIT = SplitPlan(
 def load_cifar100(
     request: DataRequest, cifar: Cifar = CIFAR100, split: SplitPlan = SPLIT
 ) -> Splits:
-    """CIFAR-100: all training images, and 5,000 test images for validation.
+    """CIFAR-100: all training images, and 5,000 test images each for validation and test.
 
     Args:
         request: where to look and how to split.
@@ -50,8 +51,8 @@ def load_cifar100(
         UserError: the files are missing and cannot be downloaded, or are not as published; the
             split file is not as published.
     """
-    (train, test), folders, files = read_cifar(cifar, request)
-    valid, _, text = choose_split(split, request, folders)
+    (train, test), _, folders, record = read_cifar(cifar, request)
+    valid, rest, text = choose_split(split, request, folders)
     return Splits(
         name="cifar100",
         num_classes=cifar.num_classes,
@@ -64,5 +65,7 @@ def load_cifar100(
         trained_on="cifar100",
         crop_padding=CROP_PADDING,
         flip=True,
-        description={"split": text, "files": files},
+        description={"split": text, **record},
+        test_images=test[0][rest],
+        test_labels=test[1][rest],
     )

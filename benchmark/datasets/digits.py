@@ -3,8 +3,8 @@
 scikit-learn's 1,797 digits of 8×8 pixels are solved by every cell. Here each image is a scene of
 the same size: one digit, turned, scaled and placed at random, over fragments of other digits, at a
 random contrast and with noise. The label is the whole digit's. Scenes for training are made of
-1,200 digits and those for validation of the other 597, all from one fixed seed, so every machine
-makes the same pictures; nothing is downloaded.
+1,200 digits, those for validation of the other 597, and those for the test are further scenes of
+these 597; all from one fixed seed, so every machine makes the same pictures. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -54,13 +54,14 @@ def load_digits(
     settings: SceneSettings = SceneSettings(),
     num_train: int = 60_000,
     num_valid: int = 20_000,
+    num_test: int = 10_000,
 ) -> Splits:
     """Make the scenes. ``request`` is not used: the digits come with scikit-learn."""
-    return _make(settings, num_train, num_valid)
+    return _make(settings, num_train, num_valid, num_test)
 
 
 @lru_cache(maxsize=2)
-def _make(settings: SceneSettings, num_train: int, num_valid: int) -> Splits:
+def _make(settings: SceneSettings, num_train: int, num_valid: int, num_test: int) -> Splits:
     # RandomState's streams are frozen by numpy's compatibility policy, Generator's are not.
     random = np.random.RandomState(_SEED)
     bunch = load_sklearn_digits()
@@ -70,6 +71,8 @@ def _make(settings: SceneSettings, num_train: int, num_valid: int) -> Splits:
     cut = _NUM_TRAIN_DIGITS
     train_images, train_labels = _scenes(digits[:cut], labels[:cut], num_train, random, settings)
     valid_images, valid_labels = _scenes(digits[cut:], labels[cut:], num_valid, random, settings)
+    # Drawn last: the others are what they were before there were any of these.
+    test_images, test_labels = _scenes(digits[cut:], labels[cut:], num_test, random, settings)
     pixels = train_images.float() / 255
     content = train_images.numpy().tobytes() + valid_images.numpy().tobytes()
     return Splits(
@@ -88,7 +91,11 @@ def _make(settings: SceneSettings, num_train: int, num_valid: int) -> Splits:
             "source": f"scenes of scikit-learn's digits, seed {_SEED}, {settings}",
             "split": f"{num_train} scenes of {cut} digits to train, {num_valid} of the others",
             "sha256": hashlib.sha256(content).hexdigest(),
+            "test": f"{num_test} further scenes of the others, sha256 "
+            f"{hashlib.sha256(test_images.numpy().tobytes()).hexdigest()}",
         },
+        test_images=test_images,
+        test_labels=test_labels,
     )
 
 

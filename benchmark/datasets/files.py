@@ -12,7 +12,7 @@ import os
 import tarfile
 import textwrap
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ class Layout:
     Args:
         folder: name of the folder the files are published in.
         files: the files needed, and their published MD5; None where none is published.
+        extra: files that are read if they are there, likewise.
         archive: name of the published ``.tar.gz`` of that folder, if there is one.
         archive_md5: the archive's published MD5.
     """
@@ -53,6 +54,7 @@ class Layout:
     files: Mapping[str, str | None]
     archive: str | None = None
     archive_md5: str | None = None
+    extra: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,7 @@ def describe_absence(layouts: Sequence[Layout], folders: Mapping[str, Path]) -> 
     """What was looked for, where, and which folders hold only a part of it."""
     names = [f"{layout.folder}/" for layout in layouts]
     names += [layout.archive for layout in layouts if layout.archive is not None]
-    places = [f"{option} ({folder})" for option, folder in folders.items()]
-    if f"${DATA_VARIABLE}" not in folders:
-        places.append(f"${DATA_VARIABLE} (not set)")
-    text = f"looked for {' or '.join(names)} in {', '.join(places)}"
+    text = f"looked for {' or '.join(names)} in {describe_places(folders)}"
     for folder in folders.values():
         for layout in layouts:
             for candidate in (folder / layout.folder, folder):
@@ -145,8 +144,18 @@ def describe_absence(layouts: Sequence[Layout], folders: Mapping[str, Path]) -> 
     return text
 
 
+def describe_places(folders: Mapping[str, Path]) -> str:
+    """The folders looked through, under the names a user knows them by."""
+    places = [f"{option} ({folder})" for option, folder in folders.items()]
+    if f"${DATA_VARIABLE}" not in folders:
+        places.append(f"${DATA_VARIABLE} (not set)")
+    return ", ".join(places)
+
+
 def read_files(located: Located, remedy: str) -> Iterator[DataFile]:
-    """The layout's files in the layout's order, one at a time unless they are packed.
+    """The layout's files, then its extra ones that are there, in the layout's order.
+
+    They are read one at a time unless they are packed.
 
     Args:
         located: what :func:`locate` found.
@@ -157,8 +166,11 @@ def read_files(located: Located, remedy: str) -> Iterator[DataFile]:
     """
     layout = located.layout
     unpacked = _read_archive(located.path, layout, remedy) if located.packed else None
-    for name, wanted in layout.files.items():
+    for name, wanted in {**layout.files, **layout.extra}.items():
         where = str(located.path / name)
+        there = _is_file(located.path / name) if unpacked is None else name in unpacked
+        if name in layout.extra and not there:
+            continue
         if unpacked is None:
             try:
                 content = (located.path / name).read_bytes()
@@ -172,7 +184,10 @@ def read_files(located: Located, remedy: str) -> Iterator[DataFile]:
 
 
 def _read_archive(path: Path, layout: Layout, remedy: str) -> dict[str, bytes]:
-    """The layout's files from its archive. One pass: going back in a gzip file starts it anew."""
+    """The layout's files and its extra ones from its archive.
+
+    In one pass: going back in a gzip file starts it anew.
+    """
     contents: dict[str, bytes] = {}
     try:
         digest = hashlib.md5(usedforsecurity=False)
@@ -180,7 +195,7 @@ def _read_archive(path: Path, layout: Layout, remedy: str) -> dict[str, bytes]:
             for block in iter(lambda: file.read(_BLOCK_BYTES), b""):
                 digest.update(block)
         _check_md5(str(path), layout.archive_md5, digest.hexdigest(), remedy)
-        members = {f"{layout.folder}/{name}": name for name in layout.files}
+        members = {f"{layout.folder}/{name}": name for name in (*layout.files, *layout.extra)}
         with tarfile.open(path, "r|gz") as archive:
             for member in archive:
                 opened = archive.extractfile(member) if member.name in members else None

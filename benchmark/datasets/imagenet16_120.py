@@ -3,7 +3,8 @@
 ImageNet downsampled to 16 x 16 pixels (Chrabaszcz et al., arXiv:1707.08819), its first 120
 classes: 151,700 training images, 6,000 validation images (Dong & Yang, ICLR 2020, section 2.2).
 Supernets are trained on all training images and score architectures on the published half of the
-validation images, ``xvalid``. ImageNet asks for registration, so nothing is downloaded.
+validation images, ``xvalid``; the other half, ``xtest``, judges retrained networks. ImageNet asks
+for registration, so nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def load_imagenet16_120(
     imagenet: DownsampledImageNet = IMAGENET16_120,
     split: SplitPlan = SPLIT,
 ) -> Splits:
-    """ImageNet16-120: all training images, and 3,000 validation images, (B, 3, 16, 16).
+    """ImageNet16-120: all training images, 3,000 each for validation and test, (B, 3, 16, 16).
 
     Args:
         request: where to look and how to split.
@@ -121,7 +122,7 @@ def load_imagenet16_120(
     train_images, train_labels = _join(kept[:-1], imagenet.num_train, where, remedy)
     images, labels = _join(kept[-1:], imagenet.num_valid, where, remedy)
     beside = [*folders.values(), located.path.parent]
-    valid, _, text = choose_split(split, request, beside)
+    valid, test, text = choose_split(split, request, beside)
     return Splits(
         name="imagenet16-120",
         num_classes=imagenet.num_classes,
@@ -138,6 +139,8 @@ def load_imagenet16_120(
             "split": text,
             "files": f"{imagenet.layout.folder}, MD5: {', '.join(sums)}",
         },
+        test_images=images[test],
+        test_labels=labels[test],
     )
 
 

@@ -179,12 +179,20 @@ class DataRequest:
         seed: of the split that is drawn where there is no split file.
         download: whether files found nowhere may be downloaded. They are not when ``folder``
             is given: a folder without the files is a mistake to report.
+        held_out: training images held out for ranking, of an image folder; 0 for its default.
+        image_size: height and width of an image folder's images; 0 for 224.
+        jitter: colour jitter of an image folder's training images, 0 for none.
+        workers: processes that decode an image folder; None for as many as there are cores.
     """
 
     folder: Path | None = None
     split_file: Path | None = None
     seed: int = 0
     download: bool = True
+    held_out: int = 0
+    image_size: int = 0
+    jitter: float = 0.4
+    workers: int | None = None
 
 
 @dataclass(frozen=True)

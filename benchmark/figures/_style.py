@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
+from benchmark.figures._labels import Labels, add_key, labels, wrapped
 from benchmark.groups import Group, Setting, shown_fields
 
 # Okabe & Ito's palette without black (paper's figures) and without yellow (faint on white).
@@ -28,6 +30,23 @@ LEGEND_ROW_INCHES = 0.24
 
 class FigureUnavailableError(Exception):
     """The records hold nothing this figure could show; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of other records than runs.
+
+    Attributes:
+        draw: the frames of ``reads`` -> the figure.
+        reads: kinds of records that ``draw`` takes, of ``benchmark.report.KINDS``.
+    """
+
+    draw: Callable[..., Figure]
+    reads: tuple[str, ...]
+
+    def __call__(self, *frames: pd.DataFrame) -> Figure:
+        """The figure; ``FigureUnavailableError`` where the records hold nothing to show."""
+        return self.draw(*frames)
 
 
 class Style(TypedDict):
@@ -65,8 +84,17 @@ def panels(num_panels: int, max_columns: int = 3) -> tuple[Figure, list[Axes]]:
     return figure, axes[:num_panels]
 
 
-def add_legend(figure: Figure, axes: Sequence[Axes], order: Iterable[str]) -> None:
-    """One legend below all panels: labels once, ``order`` first; the figure grows to fit it."""
+def add_legend(
+    figure: Figure, axes: Sequence[Axes], order: Iterable[str], key: Sequence[str] = ()
+) -> None:
+    """One legend below all panels: labels once, ``order`` first; the figure grows to fit it.
+
+    Args:
+        figure: where to.
+        axes: panels with labelled series.
+        order: labels in their order.
+        key: what numbers in labels stand for.
+    """
     found: dict[str, Artist] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
@@ -79,46 +107,53 @@ def add_legend(figure: Figure, axes: Sequence[Axes], order: Iterable[str]) -> No
     num_columns = max(1, min(len(found), int(width / (0.09 * longest + 0.7))))
     num_rows = math.ceil(len(found) / num_columns)
     figure.set_size_inches(width, height + LEGEND_ROW_INCHES * num_rows)
-    figure.legend(
+    legend = figure.legend(
         list(found.values()), list(found), loc="outside lower center", ncols=num_columns,
         frameon=False, fontsize=9,
     )  # fmt: skip
+    add_key(figure, key, legend)
 
 
-def series_labels(records: pd.DataFrame, groups: Sequence[Group], *, with_k: bool) -> list[str]:
+def series_labels(records: pd.DataFrame, groups: Sequence[Group], *, with_k: bool) -> Labels:
     """A name for each group: sharing, K if asked for, and the protocol where protocols differ."""
     differing = [
         field
         for field in shown_fields(records)
         if len({group.protocol[field] for group in groups}) > 1
     ]
-    return [
-        ", ".join(
-            [
-                f"K = {group.K} {group.sharing}" if with_k else group.sharing,
-                *(f"{field} {group.protocol[field]}" for field in differing),
-            ]
-        )
-        for group in groups
-    ]
+    heads = [f"K = {group.K} {group.sharing}" if with_k else group.sharing for group in groups]
+    return labels(heads, [group.protocol for group in groups], differing)
 
 
-def named_styles(
-    records: pd.DataFrame, groups: Sequence[Group], *, with_k: bool
-) -> tuple[dict[int, str], dict[str, Style]]:
-    """Names by ``id`` of their group, and a look for each name; the lowest K comes first."""
-    labels = series_labels(records, groups, with_k=with_k)
-    ordered = sorted(zip(groups, labels, strict=True), key=lambda pair: (pair[0].K, pair[1]))
-    names = {id(group): label for group, label in zip(groups, labels, strict=True)}
-    return names, styles(label for _, label in ordered)
+@dataclass(frozen=True)
+class Named:
+    """Names by ``id`` of their group, a look for each name, and what numbers in them stand for."""
+
+    names: dict[int, str]
+    looks: dict[str, Style]
+    key: tuple[str, ...]
 
 
-def title(setting: Setting, groups: Sequence[Group]) -> str:
-    """Data set, number of architectures, seeds and truth of a panel."""
+def named_styles(records: pd.DataFrame, groups: Sequence[Group], *, with_k: bool) -> Named:
+    """Names and looks of groups; the lowest K comes first."""
+    found = series_labels(records, groups, with_k=with_k)
+    ordered = sorted(zip(groups, found.names, strict=True), key=lambda pair: (pair[0].K, pair[1]))
+    names = {id(group): label for group, label in zip(groups, found.names, strict=True)}
+    return Named(names, styles(label for _, label in ordered), found.key)
+
+
+def set_title(panel: Axes, *lines: str) -> None:
+    """A panel's title, broken into further lines where it would run into its neighbour's."""
+    panel.set_title("\n".join(wrapped(line, PANEL_INCHES[0]) for line in lines), fontsize=10)
+
+
+def title(setting: Setting, groups: Sequence[Group]) -> tuple[str, str]:
+    """Data set, number of architectures, seeds and truth of a panel, for ``set_title``."""
     counts = sorted({group.num_seeds for group in groups})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     plural = "seed" if seeds == "1" else "seeds"
-    return f"{setting.dataset}: {setting.num_archs:,} archs, {seeds} {plural}\n{setting.truth}"
+    counts_of = f"{setting.num_archs:,} archs, {seeds} {plural}"
+    return f"{setting.dataset}: {counts_of}", setting.truth
 
 
 def mean_and_sd(

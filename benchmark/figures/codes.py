@@ -11,7 +11,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
-from benchmark.figures._style import COLOURS, FigureUnavailableError, panels, series_labels
+from benchmark.figures._labels import add_key
+from benchmark.figures._style import (
+    COLOURS,
+    FigureUnavailableError,
+    panels,
+    series_labels,
+    set_title,
+)
 from benchmark.groups import groups
 from benchmark.load import load_codes
 
@@ -36,7 +43,7 @@ def figure(records: pd.DataFrame) -> Figure:
     every = [one for one in groups(records) if one.K > 1 and one.sharing != "fixed"]
     labels = series_labels(records, every, with_k=True)
     shown = []
-    for group, label in zip(every, labels, strict=True):
+    for group, label in zip(every, labels.names, strict=True):
         run = group.runs.sort_values("config.seed").iloc[0]
         if (Path(run["path"]) / "codes.npy").is_file():
             shown.append((group, label, int(run["config.seed"]), load_codes(Path(run["path"]))))
@@ -49,18 +56,17 @@ def figure(records: pd.DataFrame) -> Figure:
                 f"the codes of {group.runs['path'].iloc[0]} should have K = {group.K} columns, "
                 f"got {codes.shape[1]}; run again to rewrite them"
             )
-        _draw(panel, codes)
-        panel.axvline(1 / group.K, color="black", linewidth=1, linestyle=":", label="1/K")
-        panel.set_xlabel("coefficient λ")
-        panel.set_title(
-            f"{group.setting.dataset}: {label}\n{len(codes):,} archs, seed {seed}", fontsize=10
-        )
-        panel.legend(fontsize=8, frameon=False, loc="upper right")
+        draw_codes(panel, codes)
+        set_title(panel, f"{group.setting.dataset}: {label}", f"{len(codes):,} archs, seed {seed}")
+    add_key(drawing, labels.key)
     return drawing
 
 
-def _draw(panel: Axes, codes: NDArray[np.float32]) -> None:
-    """Histograms of the columns of codes (A, K): overlaid as in the paper, or one above another."""
+def draw_codes(panel: Axes, codes: NDArray[np.float32]) -> None:
+    """Histograms of the columns of codes (A, K): overlaid as in the paper, or one above another.
+
+    The vertical line is 1/K.
+    """
     num_copies = codes.shape[1]
     edges = np.linspace(0.0, float(np.ceil(codes.max() * 10) / 10), NUM_BINS + 1)
     counts = [np.histogram(codes[:, copy], bins=edges)[0] for copy in range(num_copies)]
@@ -70,10 +76,17 @@ def _draw(panel: Axes, codes: NDArray[np.float32]) -> None:
             panel.stairs(heights, edges, fill=True, alpha=0.25, color=colour)
             panel.stairs(heights, edges, color=colour, label=f"copy {copy + 1}")
         panel.set_ylabel("archs per bin")
-        return
+    else:
+        _draw_apart(panel, counts, edges)
+    panel.axvline(1 / num_copies, color="black", linewidth=1, linestyle=":", label="1/K")
+    panel.set_xlabel("coefficient λ")
+    panel.legend(fontsize=8, frameon=False, loc="upper right")
+
+
+def _draw_apart(panel: Axes, counts: list[NDArray[np.int64]], edges: NDArray[np.float64]) -> None:
     tallest = max(int(heights.max()) for heights in counts)
     for copy, heights in enumerate(counts):
         colour, foot = COLOURS[copy % len(COLOURS)], copy + 1.0
         panel.stairs(foot + 0.9 * heights / tallest, edges, baseline=foot, fill=True, color=colour)
-    panel.set_yticks(np.arange(1, num_copies + 1))
+    panel.set_yticks(np.arange(1, len(counts) + 1))
     panel.set_ylabel(f"copy (a full step is {tallest / 0.9:.0f} archs per bin)")

@@ -15,6 +15,7 @@ from benchmark.figures._style import (
     mean_and_sd,
     named_styles,
     panels,
+    set_title,
     title,
 )
 from benchmark.groups import groups, numbers, setting_rows
@@ -35,7 +36,7 @@ def figure(records: pd.DataFrame) -> Figure:
         FigureUnavailableError: no record has the curve.
     """
     every = groups(records)
-    names, looks = named_styles(records, every, with_k=True)
+    named = named_styles(records, every, with_k=True)
     if all(_curve(group.runs, "metrics")[0].size == 0 for group in every):
         raise FigureUnavailableError(f"no record has metrics.{_KEY}")
     rows = list(setting_rows(records, every))
@@ -44,10 +45,15 @@ def figure(records: pd.DataFrame) -> Figure:
         for group in members:
             sizes, values = _curve(group.runs, "metrics")
             mean, sd = mean_and_sd(100 * values)
-            label = names[id(group)]
-            panel.plot(sizes, mean, markersize=4, label=label, **looks[label])
+            label = named.names[id(group)]
+            panel.plot(sizes, mean, markersize=4, label=label, **named.looks[label])
             panel.fill_between(
-                sizes, mean - sd, mean + sd, color=looks[label]["color"], alpha=0.15, linewidth=0
+                sizes,
+                mean - sd,
+                mean + sd,
+                color=named.looks[label]["color"],
+                alpha=0.15,
+                linewidth=0,
             )
         sizes, values = _curve(own, "controls.params")
         panel.plot(
@@ -59,8 +65,8 @@ def figure(records: pd.DataFrame) -> Figure:
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xlabel("size of the high group (best archs)")
         panel.set_ylabel("high-versus-low tau (%)")
-        panel.set_title(title(setting, members), fontsize=10)
-    add_legend(drawing, axes, looks)
+        set_title(panel, *title(setting, members))
+    add_legend(drawing, axes, named.looks, named.key)
     return drawing
 
 

@@ -9,11 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmark.figures._labels import add_key
 from benchmark.figures._style import (
     COLOURS,
     FigureUnavailableError,
     panels,
     series_labels,
+    set_title,
 )
 from benchmark.groups import groups
 from benchmark.load import load_predictions
@@ -32,8 +34,9 @@ def figure(records: pd.DataFrame) -> Figure:
         UserError: a file is damaged.
     """
     every = groups(records)
+    labels = series_labels(records, every, with_k=True)
     shown, reason = [], ""
-    for group, label in zip(every, series_labels(records, every, with_k=True), strict=True):
+    for group, label in zip(every, labels.names, strict=True):
         run = group.runs.sort_values("config.seed").iloc[0]
         try:
             shown.append((group, label, run, *_points(run)))
@@ -52,11 +55,12 @@ def figure(records: pd.DataFrame) -> Figure:
         tau = "undefined" if pd.isna(recorded) else f"{100 * recorded:.1f} %"
         panel.set_xlabel("predicted accuracy (%)")
         panel.set_ylabel("stand-alone accuracy (%)")
-        panel.set_title(
-            f"{group.setting.dataset}: {label}\n"
+        set_title(
+            panel,
+            f"{group.setting.dataset}: {label}",
             f"{true.size:,} archs, seed {run['config.seed']}, tau {tau}",
-            fontsize=10,
         )
+    add_key(drawing, labels.key)
     return drawing
 
 

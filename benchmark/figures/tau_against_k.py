@@ -15,6 +15,7 @@ from benchmark.figures._style import (
     add_legend,
     named_styles,
     panels,
+    set_title,
     title,
 )
 from benchmark.groups import (
@@ -44,13 +45,13 @@ def figure(records: pd.DataFrame) -> Figure:
     every = groups(records)
     if all(np.isnan(group.values(METRIC)).all() for group in every):
         raise FigureUnavailableError("Kendall's tau is undefined in every record")
-    names, looks = named_styles(records, every, with_k=False)
+    named = named_styles(records, every, with_k=False)
     rows = list(setting_rows(records, every))
     drawing, axes = panels(len(rows))
     for panel, (setting, own, members) in zip(axes, rows, strict=True):
-        for label in dict.fromkeys(names[id(group)] for group in members):
-            line = [group for group in members if names[id(group)] == label]
-            _draw(panel, _with_baseline(line, members), label, looks[label])
+        for label in dict.fromkeys(named.names[id(group)] for group in members):
+            line = [group for group in members if named.names[id(group)] == label]
+            _draw(panel, _with_baseline(line, members), label, named.looks[label])
         _references(panel, own)
         published = {K: value for (name, K), value in PAPER.items() if name == setting.dataset}
         if published:
@@ -67,8 +68,8 @@ def figure(records: pd.DataFrame) -> Figure:
         panel.set_xlim(0.8 * ticks[0], 1.25 * ticks[-1])
         panel.set_xlabel("number of copies K")
         panel.set_ylabel("Kendall tau-b (%)")
-        panel.set_title(title(setting, members), fontsize=10)
-    add_legend(drawing, axes, looks)
+        set_title(panel, *title(setting, members))
+    add_legend(drawing, axes, named.looks, named.key)
     return drawing
 
 

@@ -14,6 +14,7 @@ from benchmark.figures._style import (
     add_legend,
     named_styles,
     panels,
+    set_title,
     title,
 )
 from benchmark.groups import Group, groups, setting_rows
@@ -33,7 +34,7 @@ def figure(records: pd.DataFrame) -> Figure:
         UserError: a log is damaged.
     """
     every = groups(records)
-    names, looks = named_styles(records, every, with_k=True)
+    named = named_styles(records, every, with_k=True)
     curves = {id(group): _curves(group) for group in every}
     rows = [
         (setting, [group for group in members if not curves[id(group)].empty])
@@ -45,8 +46,8 @@ def figure(records: pd.DataFrame) -> Figure:
     drawing, axes = panels(len(rows))
     for panel, (setting, members) in zip(axes, rows, strict=True):
         for group in members:
-            label, table = names[id(group)], 100 * curves[id(group)]
-            look = looks[label]
+            label, table = named.names[id(group)], 100 * curves[id(group)]
+            look = named.looks[label]
             if table.shape[1] > 1:
                 panel.plot(table.index, table, color=look["color"], linewidth=0.6, alpha=0.4)
             # A mean over fewer seeds than there are would jump where one is missing.
@@ -55,8 +56,8 @@ def figure(records: pd.DataFrame) -> Figure:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("epoch")
         panel.set_ylabel("Kendall tau-b on a sample (%)")
-        panel.set_title(title(setting, members), fontsize=10)
-    add_legend(drawing, axes, looks)
+        set_title(panel, *title(setting, members))
+    add_legend(drawing, axes, named.looks, named.key)
     return drawing
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -35,7 +35,7 @@ CONTROLS_NOTE = (
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "±": r"$\pm$", MISSING: "--",
+    "±": r"$\pm$", "≤": r"$\leq$", "≥": r"$\geq$", MISSING: "--",
 }  # fmt: skip
 
 
@@ -45,17 +45,34 @@ class Table:
 
     Attributes:
         title: one line.
-        build: ``load_records``'s frame -> the table, one row per line.
+        build: the frames of ``reads`` -> the table, one row per line; without rows it is not
+            written.
         decimals: of every measured value.
         notes: sentences below the table.
         labels: headings beside the usual ones.
+        reads: kinds of records that ``build`` takes, of ``benchmark.report.KINDS``.
+        about: the frames of ``reads`` -> data sets for the title, and a sentence on what all rows
+            have in common.
+        wants: what it takes for a row.
+        for_programs: columns that only the CSV file has.
     """
 
     title: str
-    build: Callable[[pd.DataFrame], pd.DataFrame]
+    build: Callable[..., pd.DataFrame]
     decimals: int = 2
     notes: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    reads: tuple[str, ...] = ("records",)
+    about: Callable[..., tuple[str, str]] | None = None
+    wants: str = "a finished run"
+    for_programs: tuple[str, ...] = ()
+
+    def entitled(self, *frames: pd.DataFrame) -> Table:
+        """The table with data sets in its title and what is common to its rows in its notes."""
+        if self.about is None:
+            return self
+        datasets, common = self.about(*frames)
+        return replace(self, title=f"{self.title}: {datasets}", notes=(common, *self.notes))
 
 
 def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
@@ -63,7 +80,7 @@ def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
     labels = {**_LABELS, **table.labels}
     columns: dict[str, list[str]] = {}
     for name in values.columns:
-        if name.endswith("_sd"):
+        if name.endswith("_sd") or name in table.for_programs:
             continue
         spreads = values.get(f"{name}_sd", pd.Series(math.nan, index=values.index))
         decimals = 4 if name == "p_value" else table.decimals

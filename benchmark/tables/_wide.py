@@ -25,7 +25,7 @@ METRIC_NAMES = {
     "spearman": "Spearman rho",
     "pearson": "Pearson",
 }
-_Row = dict[str, object]
+Row = dict[str, object]
 
 
 def wide_table(
@@ -46,15 +46,15 @@ def wide_table(
         scale: what our values are multiplied with (100 for percent).
     """
     fields = shown_fields(records)
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for metric, method, copies, values in paper:
-        published: _Row = {"source": "paper", "metric": METRIC_NAMES[metric], "method": method}
+        published: Row = {"source": "paper", "metric": METRIC_NAMES[metric], "method": method}
         published |= {"K": copies, "num_archs": "15625"}
         rows.append(published | dict(zip(DATASETS, values, strict=True)))
     found = set(records["config.dataset"].map(str))
     datasets = [*DATASETS, *sorted(found - set(DATASETS))]
-    trained: list[_Row] = []
-    untrained: list[_Row] = []
+    trained: list[Row] = []
+    untrained: list[Row] = []
     for metric in metrics:
         for setting, own, groups in setting_rows(records):
             against = controls(own, metric)
@@ -66,22 +66,22 @@ def wide_table(
                     "K": str(group.K),
                     **{field: group.protocol[field] for field in fields},
                 }
-                row = _fill(trained, key, setting.dataset, value, scale)
-                _append(row, "beats_controls", beats_controls(value.mean, against), setting)
-                _append(row, "num_seeds", str(group.num_seeds), setting)
-                _append(row, "num_weight_steps", group.num_weight_steps, setting)
+                row = fill(trained, key, setting.dataset, value, scale)
+                append(row, "beats_controls", beats_controls(value.mean, against), setting.dataset)
+                append(row, "num_seeds", str(group.num_seeds), setting.dataset)
+                append(row, "num_weight_steps", group.num_weight_steps, setting.dataset)
             for name, value in against.items():
                 key = {"source": "no training", "method": f"control: {CONTROLS.get(name, name)}"}
-                _fill(untrained, _key(metric, setting) | key, setting.dataset, value, scale)
+                fill(untrained, _key(metric, setting) | key, setting.dataset, value, scale)
             key = {"source": "ceiling", "method": "two truth seeds"}
-            _fill(
+            fill(
                 untrained, _key(metric, setting) | key, setting.dataset, ceiling(own, metric), scale
             )
     # Data sets fill rows in their own order; methods come in the usual one.
     trained.sort(key=lambda row: _order(row, fields))
     for row in trained:
         for name in ("beats_controls", "num_seeds", "num_weight_steps"):
-            row[name] = _joined(row[name])
+            row[name] = joined(row[name])
     columns = ["metric", "source", "method", "K"]
     columns += [name for dataset in datasets for name in (dataset, f"{dataset}_sd")]
     measured = {name for dataset in datasets for name in (dataset, f"{dataset}_sd")}
@@ -92,13 +92,13 @@ def wide_table(
     return frame.astype(dict.fromkeys(measured, float))
 
 
-def _order(row: _Row, fields: Sequence[str]) -> tuple[object, ...]:
+def _order(row: Row, fields: Sequence[str]) -> tuple[object, ...]:
     sharing = str(row["method"])
     place = SHARINGS.index(sharing) if sharing in SHARINGS else len(SHARINGS)
     return (place, sharing, [str(row[field]) for field in fields], int(str(row["K"])))
 
 
-def _key(metric: str, setting: Setting) -> _Row:
+def _key(metric: str, setting: Setting) -> Row:
     """What a row's cells share. The truth's name loses its data set, which the column says."""
     return {
         "metric": METRIC_NAMES[metric],
@@ -107,9 +107,9 @@ def _key(metric: str, setting: Setting) -> _Row:
     }
 
 
-def _fill(rows: list[_Row], key: _Row, dataset: str, value: Estimate, scale: float) -> _Row:
+def fill(rows: list[Row], key: Row, dataset: str, value: Estimate, scale: float) -> Row:
     """Put a value into the first row of this key whose cell is free, or into a new row."""
-    cell: _Row = {dataset: scale * value.mean, f"{dataset}_sd": scale * value.sd}
+    cell: Row = {dataset: scale * value.mean, f"{dataset}_sd": scale * value.sd}
     for row in rows:
         if all(row.get(name) == wanted for name, wanted in key.items()) and dataset not in row:
             row.update(cell)
@@ -118,14 +118,15 @@ def _fill(rows: list[_Row], key: _Row, dataset: str, value: Estimate, scale: flo
     return rows[-1]
 
 
-def _append(row: _Row, name: str, value: str, setting: Setting) -> None:
+def append(row: Row, name: str, value: str, dataset: str) -> None:
+    """Keep a text of one data set for ``joined``."""
     values = row.setdefault(name, {})
     if not isinstance(values, dict):
         raise TypeError(f"{name} is already joined")
-    values[setting.dataset] = value
+    values[dataset] = value
 
 
-def _joined(values: object) -> str:
+def joined(values: object) -> str:
     """One text where all data sets agree, else one per data set."""
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a mapping, got {values!r}")

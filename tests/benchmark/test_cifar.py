@@ -56,7 +56,7 @@ def write_cifar(cifar: Cifar, folder: Path) -> Cifar:
     """Small files of both layouts and their archives; ``cifar`` with their checksums."""
     generator = np.random.default_rng(0)
     groups = []
-    for group in cifar.groups:
+    for group in (*cifar.groups, (cifar.test,) if cifar.test else ()):
         batches = []
         for batch in group:
             pixels = generator.integers(0, 256, (batch.num_images, 3072), np.uint8)
@@ -77,15 +77,18 @@ def write_cifar(cifar: Cifar, folder: Path) -> Cifar:
         with tarfile.open(folder / archive, "w:gz") as packed:
             packed.add(folder / name, name)
         sums.append((name, archive, md5((folder / archive).read_bytes())))
-    return replace(cifar, groups=tuple(groups), python=sums[0], binary=sums[1])
+    *groups, tests = groups
+    test = tests[0] if tests else None
+    return replace(cifar, groups=tuple(groups), python=sums[0], binary=sums[1], test=test)
 
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Cifar]:
-    """A folder with a CIFAR-10 of two batches of 20 images in all layouts."""
+    """A folder with a CIFAR-10 of two batches of 20 images and 10 to test, in all layouts."""
     folder = tmp_path_factory.mktemp("cifar10")
     batches = (BatchFile("data_batch_1", 20), BatchFile("data_batch_2", 20))
-    return folder, write_cifar(replace(CIFAR10, groups=(batches,)), folder)
+    test = BatchFile("test_batch", 10)
+    return folder, write_cifar(replace(CIFAR10, groups=(batches,), test=test), folder)
 
 
 @pytest.fixture
@@ -101,6 +104,7 @@ def python_only(published: tuple[Path, Cifar], tmp_path: Path) -> tuple[Path, Ci
 
 def same(a: Splits, b: Splits) -> bool:
     names = ("train_images", "train_labels", "valid_images", "valid_labels")
+    names += ("test_images", "test_labels")
     return all(torch.equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
@@ -190,7 +194,45 @@ def test_cifar100_trains_on_all_and_takes_fine_labels(tmp_path: Path) -> None:
     valid, _, _ = choose_split(TESTS, DataRequest(), [])
     assert torch.equal(python.valid_labels, valid % 100)
     assert (python.trained_on, python.num_classes) == ("cifar100", 100)
+    assert python.test_images is not None
+    assert torch.equal(python.test_labels, choose_split(TESTS, DataRequest(), [])[1] % 100)
+    # The validation images are test images too, so there is nothing to give back.
+    assert not python.valid_is_held_out
+    assert len(python.training(torch.device("cpu"), everything=True)) == 300
     check_splits(python)
+
+
+def test_test_images_are_read_where_they_are(
+    published: tuple[Path, Cifar], python_only: tuple[Path, Cifar]
+) -> None:
+    cpu = torch.device("cpu")
+    whole = load_cifar10(DataRequest(published[0]), published[1], HALVES)
+    batch = published[0] / published[1].python[0] / "test_batch"
+    pixels = pickle.loads(batch.read_bytes())["data"]  # noqa: S301
+    assert whole.test_images is not None
+    np.testing.assert_array_equal(whole.test_images.reshape(10, -1).numpy(), pixels)
+    assert whole.description["test"] == f"test_batch, MD5 {md5(batch.read_bytes())}"
+    assert "test_batch" not in whole.description["files"]
+    assert len(whole.test(cpu)) == 10
+    # What was held out to rank architectures is there to retrain one.
+    assert len(whole.training(cpu)) == 20
+    assert len(whole.training(cpu, everything=True)) == 40
+    folder, cifar = python_only
+    (folder / "test_batch").unlink()
+    without = load_cifar10(DataRequest(folder), cifar, HALVES)
+    assert without.test_images is None
+    assert torch.equal(without.train_images, whole.train_images)
+    assert "test" not in without.description
+    check_splits(without)
+    with pytest.raises(UserError, match="cifar10 has no test images here"):
+        without.test(cpu)
+
+
+def test_damaged_test_images_are_not_passed_over(python_only: tuple[Path, Cifar]) -> None:
+    folder, cifar = python_only
+    (folder / "test_batch").write_bytes(b"")
+    with pytest.raises(UserError, match="test_batch: wrong checksum"):
+        load_cifar10(DataRequest(folder), cifar, HALVES)
 
 
 def test_an_incomplete_folder_is_told_apart(python_only: tuple[Path, Cifar]) -> None:

@@ -18,7 +18,9 @@ import benchmark.datasets
 from benchmark.datasets import DATASETS, DataRequest, files, load_splits
 from benchmark.datasets.cifar10 import CIFAR10
 from benchmark.datasets.cifar10 import SPLIT as CIFAR10_SPLIT
+from benchmark.datasets.digits import load_digits
 from benchmark.datasets.pickles import load_restricted
+from benchmark.datasets.splits import check_splits
 from benchmark.errors import UserError
 
 
@@ -32,7 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
-    known = "digits, cifar10, cifar100, imagenet16-120"
+    known = "digits, cifar10, cifar100, imagenet16-120, imagenet"
     with pytest.raises(UserError, match=f"--dataset must be one of {known}, got 'mnist'"):
         load_splits("mnist", DataRequest())
 
@@ -82,14 +84,16 @@ def test_the_real_cifar10(shared_data: Path) -> None:
     script = shared_data / "unpack_cifar10.py"
     if not script.is_file():
         pytest.skip(f"no {script}")
-    names = [batch.name for batch in CIFAR10.groups[0]]
-    # Not pytest's own folder, which stays behind: these are 150 MB.
+    assert CIFAR10.test is not None
+    batches = [*CIFAR10.groups[0], CIFAR10.test]
+    names = [batch.name for batch in batches]
+    # Not pytest's own folder, which stays behind: these are 180 MB.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run([sys.executable, str(script), name, *names], check=True, capture_output=True)
         split = shared_data / "nb201" / CIFAR10_SPLIT.file
         splits = load_splits("cifar10", DataRequest(folder, split_file=split))
-        for batch in CIFAR10.groups[0]:
+        for batch in batches:
             content = load_restricted(folder / CIFAR10.python[0] / batch.name)
             assert isinstance(content, dict)
             labels = np.array(content["labels"], np.uint8)[:, None]
@@ -98,6 +102,29 @@ def test_the_real_cifar10(shared_data: Path) -> None:
             assert hashlib.md5(binary, usedforsecurity=False).hexdigest() == batch.binary_md5
     assert splits.train_images.shape == splits.valid_images.shape == (25_000, 3, 32, 32)
     assert torch.bincount(splits.train_labels).tolist()[:3] == [2478, 2512, 2533]
+    assert splits.test_images is not None
+    assert splits.test_labels is not None
+    assert splits.test_images.shape == (10_000, 3, 32, 32)
+    # The first of them, a cat, a ship and another one.
+    assert splits.test_labels[:3].tolist() == [3, 8, 8]
+    assert splits.description["test"] == f"test_batch, MD5 {CIFAR10.test.python_md5}"
     assert "(published file" in splits.description["split"]
     mean = splits.train_images[:5000].double().mean((0, 2, 3)) / 255
     assert torch.allclose(mean, torch.tensor(splits.mean, dtype=torch.float64), atol=0.01)
+
+
+def test_scenes_to_test_with_change_no_others() -> None:
+    few = load_digits(DataRequest(), num_train=50, num_valid=30, num_test=20)
+    none = load_digits(DataRequest(), num_train=50, num_valid=30, num_test=1)
+    assert torch.equal(few.train_images, none.train_images)
+    assert torch.equal(few.valid_images, none.valid_images)
+    assert few.description["sha256"] == none.description["sha256"]
+    assert few.test_images is not None
+    assert few.test_labels is not None
+    assert few.test_images.shape == (20, 1, 8, 8)
+    assert len(few.test_labels) == 20
+    assert len(few.test(torch.device("cpu"))) == 20
+    seen = {image.numpy().tobytes() for image in (*few.train_images, *few.valid_images)}
+    assert not seen & {image.numpy().tobytes() for image in few.test_images}
+    assert not few.valid_is_held_out
+    check_splits(few)

@@ -57,6 +57,13 @@ def test_imagenet_keeps_the_first_classes_in_order(imagenet: Path) -> None:
     splits = load_imagenet16_120(DataRequest(imagenet.parent), SMALL_IMAGENET, VALIDS)
     assert splits.train_images.shape == (16, 3, 16, 16)
     assert splits.valid_images.shape == (4, 3, 16, 16)
+    # The other half of val_data; none of it is in both.
+    assert splits.test_images is not None
+    assert splits.test_labels is not None
+    shown = [int(image[0, 0, 0]) for image in (*splits.valid_images, *splits.test_images)]
+    assert sorted(shown) == [40 + i for i in range(20) if (7 * i) % 10 < 4]
+    assert splits.test_labels.tolist() == [7 * (pixel - 40) % 10 for pixel in shown[4:]]
+    assert not splits.valid_is_held_out
     number = splits.train_images[:, 0, 0, 0].long()
     assert number.tolist() == sorted(number.tolist())
     # The label of image i of each file is (7 i) % 10 + 1; classes 1..4 are kept as 0..3.

@@ -1,0 +1,55 @@
+"""Paper figures 6 and 8: histogram of the codes of everything a search scored, by copy."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark.clusters import LIMITS, clusters
+from benchmark.errors import UserError
+from benchmark.figures._labels import add_key
+from benchmark.figures._searches import files, named_clusters
+from benchmark.figures._style import FigureUnavailableError, Plot, panels, set_title
+from benchmark.figures.codes import draw_codes
+from benchmark.load import load_codes
+
+
+def figure(searches: pd.DataFrame) -> Figure:
+    """Histogram of each copy's coefficient over searched architectures, a panel per search.
+
+    The first seed of each group of searches with K > 1 is shown; fixed codes are 1/K and are left
+    out, and ensembles have none.
+
+    Args:
+        searches: the result of ``benchmark.load_searches.load_searches``.
+
+    Raises:
+        FigureUnavailableError: no search with K > 1 has its ``codes.npy``.
+        UserError: a ``codes.npy`` is damaged.
+    """
+    every = [one for one in clusters(searches) if one.sharing in ("random", "few-shot", "simplex")]
+    named = named_clusters(every, LIMITS)
+    shown = [(one, files(one, "codes.npy")) for one in every]
+    shown = [(one, found) for one, found in shown if found]
+    if not shown:
+        raise FigureUnavailableError("no search with K > 1 and codes that vary has a codes.npy")
+    drawing, axes = panels(len(shown))
+    for panel, (one, found) in zip(axes, shown, strict=True):
+        run, folder = min(found, key=lambda pair: (pair[0]["config.seed"], str(pair[1])))
+        codes = load_codes(folder)
+        if codes.shape != (run["num_scored"], one.K):
+            raise UserError(
+                f"{folder / 'codes.npy'} should be of shape {(int(run['num_scored']), one.K)}, "
+                f"got {codes.shape}; search again to rewrite it"
+            )
+        draw_codes(panel, codes)
+        set_title(
+            panel,
+            f"{one.dataset}: {named.names[id(one)]}",
+            f"{len(codes):,} archs, limits: {one.limits}, seed {run['config.seed']}",
+        )
+    add_key(drawing, named.key)
+    return drawing
+
+
+PLOT = Plot(figure, ("searches",))

@@ -1,0 +1,271 @@
+"""From data to a retrained network in one command: ``python -m benchmark.pipeline``.
+
+Trains a supernet, searches it under a limit on multiply-adds, retrains what was found, and draws
+and tabulates the outcome. ``--study`` does so for every row of one of the paper's tables or every
+point of one of its figures; what two of them share is done once. Whatever is finished is not
+repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from benchmark.arch_file import read_arch
+from benchmark.config import HELP, RunConfig
+from benchmark.environment import choose_device
+from benchmark.errors import UserError, exit_with
+from benchmark.execute_retrain import retrain_one
+from benchmark.execute_search import search_one
+from benchmark.files import check_writable
+from benchmark.jobs import num_cores, run_all
+from benchmark.options import add_machine, add_places, add_settings, given_settings
+from benchmark.presets import PRESETS
+from benchmark.progress import Bars, progress_bars
+from benchmark.report import build_report
+from benchmark.retrain import outcome_lines as retrained_lines
+from benchmark.retrain_config import RETRAIN_PRESETS, config_of_found
+from benchmark.search import APART, outcome_lines
+from benchmark.search_config import SEARCH_HELP, SearchConfig
+from benchmark.setup import Places, load_images
+from benchmark.studies import STUDIES, Base, Study
+from benchmark.supernet import Progress, trained_supernet
+
+_APART = (*APART, "seed")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one command line asks for.
+
+    Args:
+        studies: what to run.
+        places: where to read and write.
+        device: where to compute.
+        jobs: pieces of work at a time.
+        checkpoint_seconds: least time between two checkpoints of a supernet's training.
+        retrain_preset: settings of retraining.
+        retrain_epochs: instead of that preset's; None for its own.
+    """
+
+    studies: list[Study]
+    places: Places
+    device: torch.device
+    jobs: int
+    checkpoint_seconds: float
+    retrain_preset: str
+    retrain_epochs: int | None
+
+
+def parse(argv: Sequence[str] | None = None) -> Request:
+    """Read the command line.
+
+    Raises:
+        UserError: values that cannot work, one clear line.
+    """
+    given = _parser().parse_args(argv)
+    device = choose_device(given.device)
+    for option, value in {"--seeds": given.seeds, "--jobs": given.jobs or 1}.items():
+        if value < 1:
+            raise UserError(f"{option} must be at least 1, got {value}")
+    if given.retrain_preset not in RETRAIN_PRESETS:
+        raise UserError(
+            f"--retrain-preset is one of {', '.join(RETRAIN_PRESETS)}, got {given.retrain_preset!r}"
+        )
+    run = given_settings(given, RunConfig, _APART)
+    search = given_settings(given, SearchConfig, ("run",))
+    studies = []
+    for name in dict.fromkeys(given.study):
+        if name not in STUDIES:
+            raise UserError(f"--study is one of {', '.join(STUDIES)}, got {name!r}")
+        for seed in range(given.first_seed, given.first_seed + given.seeds):
+            base = Base(given.preset, given.dataset, run | {"seed": seed}, search)
+            studies.append(STUDIES[name](base))
+    return Request(
+        studies,
+        Places(given.results, given.data, given.truth, given.split),
+        device,
+        given.jobs or (num_cores() if device.type == "cpu" else 1),
+        given.checkpoint_seconds,
+        given.retrain_preset,
+        given.retrain_epochs,
+    )
+
+
+Outcome = tuple[dict[str, Any], Path]
+"""A record and its folder."""
+
+
+def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome], list[Outcome]]:
+    """Run everything asked for; returns what searches and retrainings left.
+
+    Args:
+        request: what to run.
+        tell: told a line when a piece of work is done.
+
+    Raises:
+        UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
+    """
+    check_writable(request.places.results)
+    searches = list(dict.fromkeys(one for study in request.studies for one in study.searches))
+    retrained = list(
+        dict.fromkeys(one for study in request.studies if study.retrains for one in study.searches)
+    )
+    for dataset in dict.fromkeys(one.run.dataset for one in searches):
+        # What is wrong with the data is said before anything is trained.
+        load_images(next(c.run for c in searches if c.run.dataset == dataset), request.places)
+    supernets = dict.fromkeys(
+        one.training_only() for search in searches for one in search.supernets()
+    )
+    # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
+    _all(partial(_train, request), list(supernets), request, tell, "supernet")
+    found = _all(partial(_search, request), searches, request, tell, "search")
+    paths = dict(zip(searches, (path for _, path in found), strict=True))
+    work = {_retraining(request, paths[one]): paths[one] for one in retrained}
+    ended = _all(partial(_retrain, request), list(work.values()), request, tell, "retraining")
+    return found, ended
+
+
+def _all(
+    function: Callable[[Any], Any],
+    work: list[Any],
+    request: Request,
+    tell: Callable[[str], object],
+    what: str,
+) -> list[Any]:
+    results: dict[int, Any] = {}
+    for position, result in run_all(function, work, request.jobs):
+        results[position] = result
+        tell(f"{what} {len(results)} of {len(work)}")
+    return [results[position] for position in range(len(work))]
+
+
+def _train(request: Request, config: RunConfig) -> None:
+    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
+    with _Shown(request, title) as progress:
+        trained_supernet(
+            config,
+            load_images(config, request.places),
+            request.places,
+            request.device,
+            progress,
+            request.checkpoint_seconds,
+        )
+
+
+def _search(request: Request, config: SearchConfig) -> Outcome:
+    title = f"{config.run.dataset} {config.label} seed {config.run.seed}"
+    with _Shown(request, title) as progress:
+        return search_one(
+            config, request.places, request.device, progress, request.checkpoint_seconds
+        )
+
+
+def _retraining(request: Request, path: Path) -> Any:
+    """The config of a search's retraining."""
+    found = read_arch(path / "arch.json")
+    given: dict[str, Any] = {}
+    if request.retrain_epochs is not None:
+        given["epochs"] = request.retrain_epochs
+    return config_of_found(request.retrain_preset, found, found.dataset, given)
+
+
+def _retrain(request: Request, path: Path) -> Outcome:
+    config, found = _retraining(request, path), read_arch(path / "arch.json")
+    with _Shown(request, f"{config.dataset} seed {config.seed}") as progress:
+        return retrain_one(config, found.search, request.places, request.device, progress)
+
+
+class _Shown:
+    """Bars for one piece of work, where nothing else runs beside it."""
+
+    def __init__(self, request: Request, title: str) -> None:
+        self.bars, self.title = Bars() if request.jobs == 1 else None, title
+
+    def __enter__(self) -> Progress:
+        return progress_bars(self.bars.__enter__(), self.title) if self.bars else _silent
+
+    def __exit__(self, *exception: Any) -> None:
+        if self.bars:
+            self.bars.__exit__(*exception)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Run the program; returns the records of searches, then of retrainings."""
+    request = parse(argv)
+    # One piece of work by itself shows its progress, and needs no process of its own.
+    if sum(len(study.searches) for study in request.studies) == 1:
+        request = dataclasses.replace(request, jobs=1)
+    console = Console()
+    searches, retrained = run(request, lambda line: console.print(Text(line)))
+    written = build_report(
+        request.places.results, notice=lambda line: console.print(line, style="dim")
+    )
+    if len(searches) == 1:
+        for line in outcome_lines(*searches[0]):
+            console.print(Text(line), soft_wrap=True)
+    if len(retrained) == 1:
+        for line in retrained_lines(*retrained[0]):
+            console.print(Text(line), soft_wrap=True)
+    for folder in dict.fromkeys(path.parent for path in written):
+        console.print(Text(f"{folder.name}: {folder}/"), style="bold")
+    return [record for record, _ in [*searches, *retrained]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    presets = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items())
+    studies = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in STUDIES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.pipeline",
+        description="Train a supernet, search it under a limit on multiply-adds, retrain what was "
+        "found, and report. With no option at all: a small MobileNetV2 space, operations and "
+        "widths, on the embedded data set.",
+        epilog=f"Studies: {'; '.join(studies)}. Presets: {'; '.join(presets)}",
+    )
+    main_group = parser.add_argument_group("what to run")
+    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
+    main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
+    main_group.add_argument(
+        "--study",
+        nargs="+",
+        default=["single"],
+        help=f"searches to run: {', '.join(STUDIES)} (single)",
+    )
+    main_group.add_argument("--seeds", type=int, default=1, metavar="N", help="of each (1)")
+    main_group.add_argument(
+        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
+    )
+    main_group.add_argument(
+        "--retrain-preset",
+        default="quick",
+        help=f"settings of retraining: {', '.join(RETRAIN_PRESETS)} (quick)",
+    )
+    main_group.add_argument(
+        "--retrain-epochs", type=int, metavar="N", help="instead of that preset's"
+    )
+    search = parser.add_argument_group("search (default: the preset's)")
+    add_settings(search, SearchConfig, SEARCH_HELP, ("run",))
+    add_places(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=int, metavar="N", help="at a time (cores; 1 on a GPU)")
+    add_machine(machine)
+    settings = parser.add_argument_group("supernet (default: the preset's)")
+    add_settings(settings, RunConfig, HELP, _APART)
+    return parser
+
+
+if __name__ == "__main__":
+    exit_with(main)
