@@ -8,7 +8,8 @@ sets a baseline apart nor fills a column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,8 @@ _TELLING = (
     "stages", "channels", "cells", "method", "population", "generations", "score_images",
     "recipe.dataset",
 )  # fmt: skip
+# Values that turn a setting off.
+_OFF = {"factors": ("1", "1.0"), "regularisation": ("0",), "method": ("nsga2",)}
 _PREFIXES = {"recipe.": "retraining ", "environment.": ""}
 # Times and memory of different machines do not compare.
 MACHINE = (
@@ -88,6 +91,11 @@ class Cluster:
     def searches_widths(self) -> bool:
         """Whether layers have several widths to choose from."""
         return "," in self.protocol.get("factors", "")
+
+    @property
+    def regularised(self) -> bool:
+        """Whether r_c tells widths apart."""
+        return self.protocol.get("regularisation", "") not in ("", "0")
 
     @property
     def limits(self) -> str:
@@ -184,9 +192,18 @@ def differing(members: Sequence[Cluster], own: Sequence[str] = ()) -> list[str]:
         own: settings that are shown in another way.
     """
     names = dict.fromkeys(name for one in members for name in one.protocol)
-    values = {name: {one.protocol.get(name, MISSING) for one in members} - {""} for name in names}
+    values = {name: {one.protocol.get(name, "") for one in members} - {""} for name in names}
     found = [name for name in names if len(values[name]) > 1 and name not in own]
     return sorted(found, key=lambda name: place(name.partition(".")[2] or name, ALWAYS_SHOWN)[0])
+
+
+def mere_switches(members: Sequence[Cluster], names: Sequence[str]) -> list[str]:
+    """Those settings among ``names`` that clusters have off or at one value, and no other."""
+    return [
+        name
+        for name in names
+        if len({one.protocol.get(name, "") for one in members} - {"", *_OFF[name]}) <= 1
+    ]
 
 
 def same_settings(one: Cluster, other: Cluster, ignored: Sequence[str] = ()) -> bool:
@@ -194,8 +211,37 @@ def same_settings(one: Cluster, other: Cluster, ignored: Sequence[str] = ()) -> 
     if (one.dataset, one.space) != (other.dataset, other.space):
         return False
     names = {*one.protocol, *other.protocol} - set(ignored)
-    pairs = [(one.protocol.get(n, MISSING), other.protocol.get(n, MISSING)) for n in names]
+    pairs = [(one.protocol.get(name, ""), other.protocol.get(name, "")) for name in names]
     return all(first == second or "" in (first, second) for first, second in pairs)
+
+
+def main_comparison(
+    members: Sequence[Cluster], own: Sequence[str], key: Callable[[Cluster], Hashable]
+) -> list[Cluster]:
+    """The clusters without those of side studies.
+
+    A cluster stands beside all others that agree with it in every setting but ``own``. Where
+    another one stands beside everything that this one does, and more, this one is left out: a
+    single K at other epochs, say, when many K were run at the usual ones.
+
+    Args:
+        members: the clusters.
+        own: settings that are compared.
+        key: of a cluster, what is compared.
+    """
+    beside = [
+        {
+            (one.dataset, one.space, key(other))
+            for other in members
+            if same_settings(one, other, own)
+        }
+        for one in members
+    ]
+    return [
+        one
+        for one, mine in zip(members, beside, strict=True)
+        if not any(mine < theirs for theirs in beside)
+    ]
 
 
 def baseline(one: Cluster, candidates: Sequence[Cluster]) -> Cluster | None:
@@ -224,10 +270,10 @@ def common_text(members: Sequence[Cluster], own: Sequence[str] = ()) -> str:
     shared = []
     names = dict.fromkeys(name for one in members for name in one.protocol)
     for name in names:
-        values = {one.protocol.get(name, MISSING) for one in members} - {""}
+        values = {one.protocol.get(name, "") for one in members} - {""}
         telling = {name, name.removeprefix("recipe.")} & {*_TELLING}
         telling |= {name} & set(MACHINE)
-        if telling and len(values) == 1 and name not in own and values != {MISSING}:
+        if telling and len(values) == 1 and name not in own and not values & {MISSING, "0"}:
             shared.append(f"{field_label(name)} {values.pop()}")
     told = "; ".join(shared) if shared else "no setting named here"
     return f"All rows of this work have in common: {told}. Other settings: the records, or columns."
@@ -245,7 +291,19 @@ def limits_text(values: Mapping[str, Any]) -> str:
     return ", ".join(parts) or "none"
 
 
+def range_text(values: pd.Series | None) -> str:
+    """Whole numbers as one where all agree, else as a range; empty where there is none."""
+    known = [] if values is None else [int(value) for value in values.dropna()]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def _number_or_text(value: str) -> tuple[float, str]:
     """A sorting key: numbers by size, then texts."""
-    number = pd.to_numeric(value, errors="coerce")
-    return (float(number), "") if np.isfinite(number) else (float("inf"), value)
+    try:
+        number = float(value)
+    except ValueError:
+        return math.inf, value
+    return (number, "") if math.isfinite(number) else (math.inf, value)

@@ -97,7 +97,7 @@ def _draw_rows(entries: Sequence[Entry]) -> Figure:
     for axes, space, (_, title, arch) in zip(rows, spaces, entries, strict=True):
         _draw_layers(axes, space, arch, num_slots)
         # About as many characters as fit in the width at this size.
-        axes.set_title(textwrap.fill(title, int(width * 13)), loc="left", fontsize=9)
+        axes.set_title(textwrap.fill(title, int(width * 14)), loc="left", fontsize=9)
     _explain(figure, any(len(space.factors) > 1 for space in spaces))
     return figure
 

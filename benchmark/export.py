@@ -79,7 +79,7 @@ def _export(network: nn.Module, example: Tensor, path: Path) -> None:
             output_names=["logits"],
             dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
             opset_version=OPSET,
-            # The newer exporter needs onnxscript in a version that goes with torch's, and torch
-            # 2.6's works with none of today's.
+            # The newer exporter needs onnxscript besides, in a version that goes with torch's: with
+            # onnxscript 0.7 that of torch 2.6 stops at batch-norm.
             dynamo=False,
         )

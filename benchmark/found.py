@@ -17,7 +17,6 @@ from benchmark.groups import MISSING, Estimate, numbers, text
 
 ACCURACIES = ("top1", "top5", "top1_raw", "top5_raw")
 _COSTS = ("seconds.supernets", "seconds.search", "peak_memory_bytes", "num_scored")
-_SEARCH = "search.config."
 _PREFIXES = {"config.": "", "recipe.": "recipe."}
 
 
@@ -33,33 +32,35 @@ def arch_id(row: Mapping[str, Any] | pd.Series, arch: str) -> str:
     return hashlib.sha256("\n".join([*parts, arch]).encode()).hexdigest()[:6]
 
 
-def finders(retraining: pd.Series, searches: pd.DataFrame) -> list[pd.Series]:
-    """The searches whose architecture this is, as rows with ``config.`` columns.
-
-    The search that the retraining names comes first. Where its record is not at hand, its row
-    has the config alone.
+class Finders:
+    """Says which searches found an architecture.
 
     Args:
-        retraining: a row of ``load_retrained``.
         searches: the result of ``load_searches``.
     """
-    named = retraining["search.record"]
-    rows = [row for _, row in searches.iterrows()]
-    found = [row for row in rows if row["folder"] == named]
-    if not found and isinstance(named, str):
-        own = {
-            str(name).removeprefix("search."): value
-            for name, value in retraining.items()
-            if str(name).startswith(_SEARCH)
-        }
-        found = [pd.Series({**own, "folder": named, "space": retraining["space"]})]
-    wanted = (text(retraining["config.dataset"]), arch_id(retraining, retraining["config.arch"]))
-    return found + [
-        row
-        for row in rows
-        if row["folder"] != named
-        and (text(row["config.dataset"]), arch_id(row, row["best.arch"])) == wanted
-    ]
+
+    def __init__(self, searches: pd.DataFrame) -> None:
+        self.rows = [row for _, row in searches.iterrows()]
+        self._by_folder = {row["folder"]: row for row in self.rows}
+        self._by_arch: dict[tuple[str, str], list[pd.Series]] = {}
+        for row in self.rows:
+            self._by_arch.setdefault(_key(row, row["best.arch"]), []).append(row)
+
+    def of(self, retraining: pd.Series) -> list[pd.Series]:
+        """The searches whose architecture this is, as rows with ``config.`` columns.
+
+        The search that the retraining names comes first. Where its record is not at hand, its row
+        has the config alone.
+
+        Args:
+            retraining: a row of ``load_retrained``.
+        """
+        named = retraining["search.record"]
+        found = []
+        if isinstance(named, str):
+            found = [self._by_folder[named] if named in self._by_folder else _named(retraining)]
+        same = self._by_arch.get(_key(retraining, retraining["config.arch"]), [])
+        return found + [row for row in same if row["folder"] != named]
 
 
 def outcomes(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
@@ -75,14 +76,15 @@ def outcomes(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
         ``retrainings`` (their folders) and the search's costs, missing where its record is not at
         hand. A search whose architecture was not retrained has a row without accuracies.
     """
+    finders = Finders(searches)
     joined: dict[tuple[Any, ...], tuple[pd.Series, dict[str, str], list[int]]] = {}
     for position, (_, retraining) in enumerate(retrained.iterrows()):
-        for search in finders(retraining, searches):
+        for search in finders.of(retraining):
             recipe = _recipe(retraining, search)
             key = (search["folder"], *recipe.items())
             joined.setdefault(key, (search, recipe, []))[2].append(position)
     done = {key[0] for key in joined}
-    for _, search in searches.iterrows():
+    for search in finders.rows:
         if search["folder"] not in done:
             joined[search["folder"],] = (search, {}, [])
     rows = []
@@ -118,6 +120,22 @@ def outcome_clusters(frame: pd.DataFrame, *, machine: bool = False) -> list[Clus
         machine: whether what the search ran on sets it apart, as it does in costs.
     """
     return clusters(frame, _PREFIXES, MACHINE if machine else ())
+
+
+def _key(row: pd.Series, arch: str) -> tuple[str, str]:
+    return text(row["config.dataset"]), arch_id(row, arch)
+
+
+def _named(retraining: pd.Series) -> pd.Series:
+    """The search that a retraining names, as far as it tells."""
+    config = {
+        str(name).removeprefix("search."): value
+        for name, value in retraining.items()
+        if str(name).startswith("search.config.")
+    }
+    return pd.Series(
+        {**config, "folder": retraining["search.record"], "space": retraining["space"]}
+    )
 
 
 def _recipe(retraining: pd.Series, search: pd.Series) -> dict[str, str]:

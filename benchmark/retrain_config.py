@@ -71,8 +71,8 @@ class RetrainConfig:
                 raise UserError(f"{flag(name)} must be 0 or more, got {getattr(self, name)}")
         if not 0 <= self.jitter < float("inf"):
             raise UserError(f"--jitter must be 0 or more, got {self.jitter}")
-        if self.settings().arch(self.arch) != self.arch:
-            raise UserError(f"--arch {self.arch!r} is not as its space writes it")
+        # Refuses what describes no space, and what is no architecture of it.
+        self.settings().arch(self.arch)
         try:
             self.recipe()
         except ValueError as error:

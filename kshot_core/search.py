@@ -10,7 +10,8 @@ leaves open, and what was decided:
   generation. Equal crowding distances are settled in favour of the younger architecture.
 * Half of a generation are mutants of one parent, each site drawn anew with probability 0.1, and
   half are crossings of two, each site from either. Whatever leaves the limits or was scored before
-  is made again, a hundred times, and then replaced by a random architecture.
+  is made again, a hundred times. Then a crossing gives way to a mutant, since parents may have
+  grown too alike to have other children, and a mutant to a random architecture.
 * No architecture is scored twice. When nothing new is found a generation has fewer architectures,
   and one that would have none ends the search.
 
@@ -239,7 +240,9 @@ def _nsga2(search: _Search) -> Iterator[list[Evaluated]]:
     def propose(place: int) -> Arch | None:
         if not parents:
             return unseen.fresh()
-        return unseen.child(mutant if place < num_mutants or len(parents) == 1 else crossing)
+        if place < num_mutants or len(parents) == 1:
+            return unseen.child(mutant)
+        return unseen.child(crossing, mutant)
 
     for generation in search.run(propose):
         scored += generation

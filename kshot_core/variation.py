@@ -14,7 +14,7 @@ from random import Random
 from kshot_core.limits import Limits, draw_within
 from kshot_core.space import Arch, Space
 
-_TRIES = 100  # of mutation or crossover, before a random architecture takes its place
+_TRIES = 100  # of one way to make a child
 _DRAWS = 20  # random architectures, before those that are left are looked for
 _MOST_LISTED = 100_000
 
@@ -43,7 +43,7 @@ def single_changes(arch: Arch, space: Space) -> Iterator[Arch]:
 
 
 class Unseen:
-    """Proposes architectures that are valid, within the limits and new, or ``None`` for want of any.
+    """Proposes architectures: valid, within the limits, and new. ``None`` where there is no more.
 
     A space of up to 100,000 architectures is listed, so random ones are exactly uniform over what
     is within the limits, and ``None`` means that nothing is left. Those of a larger space are
@@ -84,12 +84,16 @@ class Unseen:
             self._num_explored += 1
         return self._take(self._choice()) if self._left else None
 
-    def child(self, make: Callable[[], Arch]) -> Arch | None:
-        """The first result of ``make`` that will do, out of 100, or else a ``fresh`` one."""
-        for _ in range(_TRIES):
-            arch = make()
-            if self._will_do(arch):
-                return self._take(arch)
+    def child(self, *ways: Callable[[], Arch]) -> Arch | None:
+        """The first result that will do of a way to make one, tried 100 times, or of the next way.
+
+        Where no way leads to any, a ``fresh`` one.
+        """
+        for make in ways:
+            for _ in range(_TRIES):
+                arch = make()
+                if self._will_do(arch):
+                    return self._take(arch)
         return self.fresh()
 
     def _draw(self) -> Arch | None:

@@ -15,7 +15,7 @@ import pytest
 from benchmark.config import HELP, RunConfig, flag
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("run", "report", "standalone", "truth", "truth import", "truth show")
+PROGRAMS = ("run", "report", "retrain", "standalone", "truth", "truth import", "truth show")
 WIDTH = 80
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -31,7 +32,7 @@ CHUNK_IMAGES = 16
 enough that the first batch comes soon and that shared memory holds little (2.4 MB at 224)."""
 
 UNREADABLE_SHARE = 0.01
-"""More unreadable images than this share are an error; of less than 100 images one may be."""
+"""More unreadable images of a list than this share are an error; one may be, if others are left."""
 
 _AHEAD = 4
 # In the time that a process takes to start it could have decoded more than this.
@@ -144,7 +145,7 @@ class _Decode(Dataset[Decoded]):
         unreadable = []
         for place, (path, seed) in enumerate(chunk):
             try:
-                # A mirrored image runs backwards in memory, which torch cannot look at.
+                # Pillow's pixels are read-only, of which torch would warn.
                 pixels.numpy()[place] = self.read(path, seed)
             except UnreadableImageError as error:
                 unreadable.append((place, str(error)))
@@ -164,6 +165,18 @@ def _as_it_is(decoded: Any) -> Any:
     return decoded
 
 
+def _end_with_the_program(_: int) -> None:
+    """A fork server's processes outlive a program that is killed, unless they watch it."""
+    program = multiprocessing.parent_process()
+    assert program is not None
+    threading.Thread(target=_end_after, args=(program,), daemon=True).start()
+
+
+def _end_after(program: Any) -> None:
+    program.join()
+    os._exit(1)
+
+
 def _start(decode: _Decode, workers: int) -> DataLoader[Decoded]:
     context = multiprocessing.get_context("forkserver")
     # The server imports what this program has imported, so that its forks need not.
@@ -178,6 +191,7 @@ def _start(decode: _Decode, workers: int) -> DataLoader[Decoded]:
         collate_fn=_as_it_is,
         num_workers=workers,
         multiprocessing_context=context,
+        worker_init_fn=_end_with_the_program,
         persistent_workers=True,
         prefetch_factor=_AHEAD,
         # Its seeds are not used, but would be drawn from torch's global generator.

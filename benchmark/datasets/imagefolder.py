@@ -39,7 +39,7 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 HELD_OUT = 50_000
 # Below this number of training images 50,000 are too many, and a tenth is held out.
-_LARGE = 10 * HELD_OUT
+LARGE = 10 * HELD_OUT
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def load_imagenet(request: DataRequest) -> ImageFolder:
             f"train/ and val/ in {folder} must have the same classes, but {len(odd)} are in one "
             f"alone, such as {odd[0]} in {has}; complete the folder or remove them"
         )
-    held = request.held_out or (HELD_OUT if len(train) >= _LARGE else len(train) // 10)
+    held = request.held_out or (HELD_OUT if len(train) >= LARGE else len(train) // 10)
     if not 0 < held < len(train):
         raise UserError(
             f"--held-out must leave images on both sides: 1..{len(train) - 1} of the {len(train)} "
@@ -171,7 +171,7 @@ def load_imagenet(request: DataRequest) -> ImageFolder:
             f"{len(test)} in val/",
             "split": f"{len(train) - held} images to train, {held} held out with seed "
             f"{request.seed}",
-            "sha256": f"{digest.hexdigest()} (of names and sizes)",
+            "files": f"sha256 of the names and sizes of all images: {digest.hexdigest()}",
         },
     )
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.clusters import LIMITS, clusters
+from benchmark.clusters import LIMITS
 from benchmark.drawing import Entry
-from benchmark.figures._searches import first_run, named_clusters
+from benchmark.figures._searches import first_run, main_searches, named_clusters
 from benchmark.figures._style import FigureUnavailableError
 from benchmark.found import arch_id
 from benchmark.groups import Estimate, numbers, text
@@ -21,7 +21,7 @@ def entries(
 ) -> tuple[list[Entry], tuple[str, ...]]:
     """What was found in a kind of space, each architecture once, and the key to their titles.
 
-    The first seed of each group of searches is shown, and whatever else was retrained.
+    The first seed of each group of searches is shown, and what was retrained without a search here.
 
     Args:
         space: the space's name.
@@ -31,7 +31,7 @@ def entries(
     Raises:
         FigureUnavailableError: nothing was found there.
     """
-    members = clusters(searches[searches["space"] == space])
+    members = main_searches(searches[searches["space"] == space])
     named = named_clusters(members, LIMITS)
     found: dict[tuple[str, str], tuple[pd.Series, str, list[str]]] = {}
     for one in members:
@@ -39,10 +39,11 @@ def entries(
         key = (one.dataset, arch_id(run, run["best.arch"]))
         words = f"{named.names[id(one)]}, limits: {one.limits}"
         found.setdefault(key, (run, str(run["best.arch"]), []))[2].append(words)
+    here = set(searches["folder"])
     for _, run in retrained[retrained["space"] == space].iterrows():
         key = (str(run["config.dataset"]), arch_id(run, run["config.arch"]))
-        if key not in found:
-            found[key] = (run, str(run["config.arch"]), [_origin(run)])
+        if run["search.record"] not in here:
+            found.setdefault(key, (run, str(run["config.arch"]), [_origin(run)]))
     if not found:
         raise FigureUnavailableError(f"no architecture of {space} was searched for or retrained")
     result = []

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.clusters import LIMITS, Cluster, differing
+from benchmark.clusters import (
+    LIMITS,
+    Cluster,
+    clusters,
+    differing,
+    main_comparison,
+    mere_switches,
+)
 from benchmark.figures._labels import labels
 from benchmark.figures._style import (
     FigureUnavailableError,
@@ -24,27 +32,64 @@ from benchmark.found import outcome_clusters, outcomes
 
 # Data set, space and limits of a panel.
 _Place = tuple[str, str, str]
+# What a setting that is on adds to a name.
+_WORDS = {"factors": "widths", "regularisation": "r_c", "method": "random search"}
 
 
-def head(one: Cluster) -> str:
-    """Sharing and K of a cluster."""
+def heads(members: Sequence[Cluster]) -> tuple[list[str], list[str]]:
+    """What clusters are: sharing, K, widths, r_c, random search; and the settings that this says.
+
+    What all have in common is left out.
+    """
+    said = mere_switches(members, list(_WORDS))
+    telling = [name for name in said if not all(_on(one, name) for one in members)]
+    names = [
+        ", ".join([_sharing(one), *(_WORDS[name] for name in telling if _on(one, name))])
+        for one in members
+    ]
+    return names, said
+
+
+def _sharing(one: Cluster) -> str:
     return "one-shot" if one.sharing == "one-shot" else f"K = {one.K} {one.sharing}"
 
 
+def _on(one: Cluster, setting: str) -> bool:
+    on = {"factors": one.searches_widths, "regularisation": one.regularised}
+    return on.get(setting, one.protocol.get("method") == "random")
+
+
 def named_clusters(
-    members: Sequence[Cluster], own: Sequence[str], heads: Sequence[str] | None = None
+    members: Sequence[Cluster], own: Sequence[str], prefixes: Sequence[str] | None = None
 ) -> Named:
     """Names and looks of clusters, in their order.
 
     Args:
         members: the clusters.
         own: settings that the figure shows in another way.
-        heads: what each is; by default sharing and K.
+        prefixes: in place of sharing and K.
     """
-    heads = [head(one) for one in members] if heads is None else heads
-    found = labels(heads, [one.protocol for one in members], differing(members, own))
-    names = {id(one): name for one, name in zip(members, found.names, strict=True)}
-    return Named(names, styles(found.names), found.key)
+    found, said = heads(members)
+    found = found if prefixes is None else list(prefixes)
+    own = (*own, *said) if prefixes is None else own
+    found_labels = labels(found, [one.protocol for one in members], differing(members, own))
+    names = {id(one): name for one, name in zip(members, found_labels.names, strict=True)}
+    return Named(names, styles(found_labels.names), found_labels.key)
+
+
+def main_searches(searches: pd.DataFrame, extra: Sequence[str] = ()) -> list[Cluster]:
+    """Clusters of searches, without those of side studies.
+
+    Args:
+        searches: the result of ``load_searches``.
+        extra: as for ``clusters``.
+    """
+    compared = ("method", "factors", "regularisation", *LIMITS)
+    return main_comparison(
+        clusters(searches, extra=extra),
+        compared,
+        lambda one: (one.sharing, one.K, *(one.protocol.get(name) for name in compared)),
+    )
 
 
 def first_run(one: Cluster) -> pd.Series:
@@ -71,41 +116,47 @@ def retrained_clusters(
 
 
 def accuracy_against(
-    members: Sequence[Cluster], field: str, heads: Mapping[int, str], own: Sequence[str]
+    members: Sequence[Cluster],
+    field: str,
+    own: Sequence[str] = (),
+    kind: Callable[[Cluster], str] | None = None,
 ) -> tuple[Figure, list[Axes]]:
     """Top-1 after retraining against a setting: a panel per data set, space and limits.
 
     A line joins clusters that differ in nothing but the setting; points are single searches,
-    lines their mean, bars the sample standard deviation.
+    lines their mean, bars the sample standard deviation. A cluster without a line is left out.
 
     Args:
         members: the clusters.
         field: the setting, a number.
-        heads: what each cluster's line is, by ``id``.
-        own: settings that ``heads`` and the axes show.
+        own: settings that ``kind`` tells.
+        kind: of a cluster, what its line is, in place of sharing and K.
 
     Raises:
         FigureUnavailableError: no line has two values of the setting.
     """
-    every = (field, *LIMITS, *own)
-    named = named_clusters(members, every, [heads[id(one)] for one in members])
-    lines: dict[tuple[_Place, str], list[Cluster]] = {}
+    lines: dict[tuple[_Place, Any], list[Cluster]] = {}
     for one in members:
+        rest = {name: value for name, value in one.protocol.items() if name != field}
         place = (one.dataset, one.space, one.limits)
-        lines.setdefault((place, named.names[id(one)]), []).append(one)
-    if not any(len({one.protocol[field] for one in line}) > 1 for line in lines.values()):
+        lines.setdefault((place, (one.sharing, one.K, *rest.items())), []).append(one)
+    lines = {key: line for key, line in lines.items() if len(line) > 1}
+    if not lines:
         raise FigureUnavailableError(
             f"no retrained searches differ in {field.replace('_', ' ')} alone"
         )
+    drawn = [line[0] for line in lines.values()]
+    prefixes = [kind(one) for one in drawn] if kind else None
+    named = named_clusters(drawn, (field, *LIMITS, *own), prefixes)
     places = list(dict.fromkeys(place for place, _ in lines))
     drawing, axes = panels(len(places))
     for panel, place in zip(axes, places, strict=True):
-        here = {name: line for (where, name), line in lines.items() if where == place}
-        for name, line in here.items():
-            _draw_line(panel, line, field, name, named)
+        here = [line for (where, _), line in lines.items() if where == place]
+        for line in here:
+            _draw_line(panel, line, field, named.names[id(line[0])], named)
         panel.set_ylabel("top-1 after retraining (%)")
         dataset, space, limits = place
-        num = sum(one.num_seeds for line in here.values() for one in line)
+        num = sum(one.num_seeds for line in here for one in line)
         set_title(panel, f"{dataset}, {space}", f"{num} retrained archs, limits: {limits}")
     add_legend(drawing, axes, named.looks, named.key)
     return drawing, axes

@@ -68,7 +68,9 @@ def draw_codes(panel: Axes, codes: NDArray[np.float32]) -> None:
     The vertical line is 1/K.
     """
     num_copies = codes.shape[1]
-    edges = np.linspace(0.0, float(np.ceil(codes.max() * 10) / 10), NUM_BINS + 1)
+    # Few codes in many bins are a comb.
+    num_bins = min(NUM_BINS, max(10, len(codes) // 10))
+    edges = np.linspace(0.0, float(np.ceil(codes.max() * 10) / 10), num_bins + 1)
     counts = [np.histogram(codes[:, copy], bins=edges)[0] for copy in range(num_copies)]
     if num_copies <= MAX_OVERLAID:
         for copy, heights in enumerate(counts):

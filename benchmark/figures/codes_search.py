@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmark.clusters import LIMITS, clusters
+from benchmark.clusters import LIMITS
 from benchmark.errors import UserError
 from benchmark.figures._labels import add_key
-from benchmark.figures._searches import files, named_clusters
+from benchmark.figures._searches import files, main_searches, named_clusters
 from benchmark.figures._style import FigureUnavailableError, Plot, panels, set_title
 from benchmark.figures.codes import draw_codes
 from benchmark.load import load_codes
@@ -27,7 +27,9 @@ def figure(searches: pd.DataFrame) -> Figure:
         FigureUnavailableError: no search with K > 1 has its ``codes.npy``.
         UserError: a ``codes.npy`` is damaged.
     """
-    every = [one for one in clusters(searches) if one.sharing in ("random", "few-shot", "simplex")]
+    every = [
+        one for one in main_searches(searches) if one.sharing in ("random", "few-shot", "simplex")
+    ]
     named = named_clusters(every, LIMITS)
     shown = [(one, files(one, "codes.npy")) for one in every]
     shown = [(one, found) for one, found in shown if found]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from benchmark.figures._searches import accuracy_against, head, retrained_clusters
+from benchmark.figures._searches import accuracy_against, retrained_clusters
 from benchmark.figures._style import Plot
 from benchmark.groups import SHARINGS
 
@@ -22,8 +22,7 @@ def figure(retrained: pd.DataFrame, searches: pd.DataFrame) -> Figure:
         FigureUnavailableError: no two retrained searches differ in epochs alone.
     """
     members = retrained_clusters(retrained, searches, SHARINGS)
-    heads = {id(one): head(one) for one in members}
-    drawing, axes = accuracy_against(members, "epochs", heads, ())
+    drawing, axes = accuracy_against(members, "epochs")
     for panel in axes:
         panel.set_xlabel("epochs of the supernet")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))

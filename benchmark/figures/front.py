@@ -12,14 +12,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.clusters import LIMITS, clusters
-from benchmark.figures._labels import add_key
-from benchmark.figures._searches import files, named_clusters
+from benchmark.clusters import LIMITS
+from benchmark.figures._searches import files, main_searches, named_clusters
 from benchmark.figures._style import (
     COLOURS,
     NEUTRAL,
     FigureUnavailableError,
     Plot,
+    add_legend,
     panels,
     set_title,
 )
@@ -59,6 +59,7 @@ def front_figure(
         drawing, (panel,) = panels(1)
         _draw(panel, evaluated, front, best, limits)
         set_title(panel, f"{len(evaluated):,} archs scored")
+        add_legend(drawing, [panel], ())
         return drawing
 
 
@@ -72,7 +73,7 @@ def figure(searches: pd.DataFrame) -> Figure:
         FigureUnavailableError: no search has ``evaluated.csv`` and ``front.csv``.
         UserError: a file is damaged.
     """
-    every = clusters(searches)
+    every = main_searches(searches)
     named = named_clusters(every, LIMITS)
     shown = []
     for one in every:
@@ -96,7 +97,7 @@ def figure(searches: pd.DataFrame) -> Figure:
             f"{one.dataset}: {named.names[id(one)]}",
             f"{len(evaluated):,} archs, limits: {one.limits}, seed {run['config.seed']}",
         )
-    add_key(drawing, named.key)
+    add_legend(drawing, axes, (), named.key)
     return drawing
 
 
@@ -123,8 +124,7 @@ def _draw(
             label="limit" if place == 0 else None,
         )  # fmt: skip
     panel.set_xlabel("million multiply-adds")
-    panel.set_ylabel("held-out accuracy, shared weights (%)")
-    panel.legend(fontsize=8, frameon=False, loc="lower right")
+    panel.set_ylabel("held-out accuracy (%)")
 
 
 class _Point:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from benchmark.clusters import Cluster
 from benchmark.figures._searches import accuracy_against, retrained_clusters
 from benchmark.figures._style import Plot
 
@@ -23,19 +25,21 @@ def figure(retrained: pd.DataFrame, searches: pd.DataFrame) -> Figure:
         FigureUnavailableError: no two retrained searches differ in m alone.
     """
     members = retrained_clusters(retrained, searches, ("simplex",))
-    heads = {
-        id(one): f"K = {one.K} {_NAMES.get(one.protocol['schedule'], one.protocol['schedule'])}"
-        for one in members
-    }
-    drawing, axes = accuracy_against(members, "num_groups", heads, ("schedule",))
+    drawing, axes = accuracy_against(members, "num_groups", ("schedule",), _kind)
     for panel in axes:
-        values = {one.protocol["num_groups"] for one in members}
-        ticks = sorted(map(int, values))
+        ticks = sorted(
+            {int(place) for line in panel.lines for place in np.asarray(line.get_xdata())}
+        )
         panel.set_xscale("log", base=2)
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xlabel("architectures of a simplex step, m")
     return drawing
+
+
+def _kind(one: Cluster) -> str:
+    schedule = one.protocol["schedule"]
+    return f"K = {one.K} {_NAMES.get(schedule, schedule)}"
 
 
 PLOT = Plot(figure, ("retrained", "searches"))

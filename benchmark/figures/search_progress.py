@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.clusters import LIMITS, Cluster, clusters
-from benchmark.figures._searches import files, named_clusters
+from benchmark.clusters import LIMITS, Cluster
+from benchmark.figures._searches import files, main_searches, named_clusters
 from benchmark.figures._style import (
     FigureUnavailableError,
     Named,
@@ -23,6 +23,8 @@ from benchmark.figures._style import (
 from benchmark.groups import MISSING, numbers
 from benchmark.load_searches import load_evaluated
 
+# Thin lines of more groups than this hide the thick ones.
+MAX_WITH_SEEDS = 4
 _OWN = (*LIMITS, "truth_column", "truth.column", "truth.sha256")
 
 
@@ -40,7 +42,7 @@ def figure(searches: pd.DataFrame) -> Figure:
         FigureUnavailableError: no search has its ``evaluated.csv``.
         UserError: an ``evaluated.csv`` is damaged.
     """
-    every = clusters(searches, extra=("truth.column", "truth.sha256"))
+    every = main_searches(searches, ("truth.column", "truth.sha256"))
     curves = {id(one): _curves(one) for one in every}
     every = [one for one in every if curves[id(one)]]
     if not every:
@@ -52,7 +54,7 @@ def figure(searches: pd.DataFrame) -> Figure:
     drawing, axes = panels(len(rows))
     for panel, (setting, members) in zip(axes, rows.items(), strict=True):
         for one in members:
-            _draw(panel, curves[id(one)], named.names[id(one)], named)
+            _draw(panel, curves[id(one)], named.names[id(one)], named, len(members))
         optima = [numbers(one.rows, "optimum.true") for one in members]
         optimum = np.concatenate(optima)
         if not np.isnan(optimum).all():
@@ -62,12 +64,13 @@ def figure(searches: pd.DataFrame) -> Figure:
                 linewidth=1.2,
                 label="optimum of the truth",
             )
-        dataset, space, limits, truth, _ = setting
+        dataset, space, limits, truth, _, widths = setting
         true = truth != MISSING
         panel.set_xlabel("architectures scored")
         panel.set_ylabel("true accuracy of the best (%)" if true else "held-out accuracy (%)")
         measured = truth if true else "measured with shared weights"
-        set_title(panel, f"{dataset}, {space}: archs within limits: {limits}", measured)
+        what = ", ".join(filter(None, [dataset, space, widths]))
+        set_title(panel, what, f"archs within limits: {limits}", measured)
     add_legend(drawing, axes, named.looks, named.key)
     return drawing
 
@@ -100,16 +103,19 @@ def _curves(one: Cluster) -> list[NDArray[np.float64]]:
 def _setting(one: Cluster) -> tuple[str, ...]:
     """What two curves must share to be in one panel."""
     truth = (one.protocol["truth.column"], one.protocol["truth.sha256"])
-    return (one.dataset, one.space, one.limits, *truth)
+    widths = "widths searched" if one.searches_widths else ""
+    return (one.dataset, one.space, one.limits, *truth, widths)
 
 
-def _draw(panel: Axes, curves: list[NDArray[np.float64]], name: str, named: Named) -> None:
+def _draw(
+    panel: Axes, curves: list[NDArray[np.float64]], name: str, named: Named, num_groups: int
+) -> None:
     look = named.looks[name]
     longest = max(len(curve) for curve in curves)
     # A search that found nothing new any more stays where it is.
     whole = np.array([np.pad(curve, (0, longest - len(curve)), mode="edge") for curve in curves])
     places = np.arange(1, longest + 1)
-    if len(curves) > 1:
+    if len(curves) > 1 and num_groups <= MAX_WITH_SEEDS:
         panel.plot(
             places, whole.T, color=look["color"], linestyle=look["linestyle"], linewidth=0.6,
             alpha=0.4, drawstyle="steps-post",

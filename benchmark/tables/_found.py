@@ -13,6 +13,7 @@ from benchmark.clusters import (
     datasets_text,
     differing,
     field_label,
+    mere_switches,
 )
 from benchmark.found import outcome_clusters, outcomes
 from benchmark.groups import MISSING
@@ -26,6 +27,10 @@ PAPER_NOTE = (
     "The paper's figures are on ImageNet, its own runs at full size: another data set, another "
     "space and other limits, shown for the order of the rows and not for their values."
 )
+SIDE_NOTE = (
+    "Other settings that have some of these rows and no others are left out; their records, and "
+    "table 2, have them."
+)
 FOUND_LABELS = {
     "top1": "top-1 (%)",
     "top5": "top-5 (%)",
@@ -35,8 +40,8 @@ FOUND_LABELS = {
     "num_seeds": "searches",
     "num_retrained": "retrainings",
 }
-# A setting's value that turns it off.
-_OFF = {"factors": "1", "regularisation": "0"}
+# The paper prints one decimal.
+FOUND_FORMATS = {"paper_top1": ".1f", "paper_top5": ".1f"}
 
 
 def retrained_clusters(retrained: pd.DataFrame, searches: pd.DataFrame) -> list[Cluster]:
@@ -47,17 +52,12 @@ def retrained_clusters(retrained: pd.DataFrame, searches: pd.DataFrame) -> list[
     return outcome_clusters(joined[joined["retrainings"].map(bool)])
 
 
-def own_fields(members: Sequence[Cluster], switches: Sequence[str]) -> tuple[str, ...]:
+def own_fields(members: Sequence[Cluster], names: Sequence[str]) -> tuple[str, ...]:
     """Settings that a table shows in columns of its own: the limits, and what it turns on or off.
 
     A switch with several values beside off is no mere switch, and keeps its column.
     """
-    kept = []
-    for name in switches:
-        values = {one.protocol.get(name, "").removesuffix(".0") for one in members}
-        if len(values - {"", _OFF[name]}) <= 1:
-            kept.append(name)
-    return (*LIMITS, *kept)
+    return (*LIMITS, *mere_switches(members, names))
 
 
 def about(

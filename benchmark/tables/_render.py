@@ -53,7 +53,8 @@ class Table:
         reads: kinds of records that ``build`` takes, of ``benchmark.report.KINDS``.
         about: the frames of ``reads`` -> data sets for the title, and a sentence on what all rows
             have in common.
-        wants: what it takes for a row.
+        formats: of columns that are not shown with ``decimals``, e.g. ``".4g"``.
+        wants: what there is none of where the table has no rows.
         for_programs: columns that only the CSV file has.
     """
 
@@ -64,8 +65,9 @@ class Table:
     labels: Mapping[str, str] = field(default_factory=dict)
     reads: tuple[str, ...] = ("records",)
     about: Callable[..., tuple[str, str]] | None = None
-    wants: str = "a finished run"
+    wants: str = "finished run"
     for_programs: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=dict)
 
     def entitled(self, *frames: pd.DataFrame) -> Table:
         """The table with data sets in its title and what is common to its rows in its notes."""
@@ -84,8 +86,9 @@ def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
             continue
         spreads = values.get(f"{name}_sd", pd.Series(math.nan, index=values.index))
         decimals = 4 if name == "p_value" else table.decimals
+        form = table.formats.get(name, "")
         columns[labels.get(name, name.replace("_", " "))] = [
-            _cell(value, spread, decimals)
+            _cell(value, spread, decimals, form)
             for value, spread in zip(values[name], spreads, strict=True)
         ]
     return pd.DataFrame(columns)
@@ -135,14 +138,14 @@ def to_latex(table: Table, values: pd.DataFrame) -> str:
     )
 
 
-def _cell(value: object, spread: float, decimals: int) -> str:
+def _cell(value: object, spread: float, decimals: int, form: str) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return MISSING
-        if abs(value) < 10**-decimals and value != 0 and decimals > 2:
+        if not form and abs(value) < 10**-decimals and value != 0 and decimals > 2:
             return f"{value:.1e}"
-        shown = f"{value:.{decimals}f}"
-        return shown if math.isnan(spread) else f"{shown} ± {spread:.{decimals}f}"
+        form = form or f".{decimals}f"
+        return f"{value:{form}}" + ("" if math.isnan(spread) else f" ± {spread:{form}}")
     return MISSING if value is None or value == "" else str(value)
 
 

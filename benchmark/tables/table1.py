@@ -6,7 +6,15 @@ import math
 
 import pandas as pd
 
-from benchmark.clusters import ENSEMBLES, MACHINE, Cluster, baseline, clusters, differing
+from benchmark.clusters import (
+    ENSEMBLES,
+    MACHINE,
+    Cluster,
+    baseline,
+    clusters,
+    differing,
+    main_comparison,
+)
 from benchmark.tables import _found
 from benchmark.tables._render import Table
 from benchmark.tables._wide import Row
@@ -76,7 +84,11 @@ def table(supernets: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
 def _members(supernets: pd.DataFrame, searches: pd.DataFrame) -> list[Cluster]:
     """Clusters on one machine each; ensembles are table 8's."""
     every = clusters(supernets, extra=MACHINE) + clusters(searches, extra=MACHINE)
-    return [one for one in every if one.sharing not in ENSEMBLES]
+    return main_comparison(
+        [one for one in every if one.sharing not in ENSEMBLES],
+        SWITCHES,
+        lambda one: ("method" in one.protocol, one.sharing, one.K, one.searches_widths),
+    )
 
 
 def _relative(one: Cluster, block: list[Cluster], column: str) -> float:
@@ -103,6 +115,7 @@ TABLE = Table(
         "Mean ± sample standard deviation over seeds.",
         "Relative: to K = 1 with otherwise equal settings on the same machine; else a dash.",
         "Peak memory on a GPU is torch's; on a CPU the process's, whatever it did before.",
+        _found.SIDE_NOTE,
         "The paper's figures are of one ImageNet epoch on V100 GPUs: compare the ratios alone.",
     ),
     labels={
@@ -114,5 +127,5 @@ TABLE = Table(
     },
     reads=("supernets", "searches"),
     about=_found.about(_members, SWITCHES),
-    wants="a trained supernet",
+    wants="trained supernet",
 )

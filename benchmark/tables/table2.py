@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 
 from benchmark.clusters import (
+    LIMITS,
     STRUCTURE,
     Cluster,
     clusters,
     common_text,
     datasets_text,
     differing,
-    limits_text,
-    way,
+    mere_switches,
+    range_text,
 )
-from benchmark.found import ACCURACIES, arch_id, finders
-from benchmark.groups import MISSING, text
+from benchmark.found import ACCURACIES, Finders, arch_id
+from benchmark.groups import MISSING
 from benchmark.tables import _found
 from benchmark.tables._render import Table
 from benchmark.tables._wide import Row
@@ -58,6 +59,9 @@ def table(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
     members = _members(retrained, searches)
     if not members:
         return pd.DataFrame()
+    found = _found_by(members, Finders(searches))
+    every = list({id(one): one for some in found for one in some}.values())
+    search_fields = differing(every, (*LIMITS, *mere_switches(every, ["factors"]), "method"))
     fields = differing(members, _OWN)
     rows: list[Row] = [
         {
@@ -74,15 +78,14 @@ def table(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
     ]
     # No search found it.
     del rows[0]["searches_widths"]
-    ordered = sorted(members, key=lambda one: (one.dataset, one.space, one.rows["flops"].iloc[0]))
-    for one in ordered:
+    for one, finders in zip(members, found, strict=True):
         first, accuracies = one.rows.iloc[0], [(name, one.estimate(name)) for name in ACCURACIES]
         rows.append(
             {
                 "dataset": one.dataset,
                 "name": arch_id(first, first["config.arch"]),
                 "space": one.space,
-                **_found_by(one, searches),
+                **_finder_cells(finders, search_fields),
                 "flops": float(first["flops"]) / _MILLION,
                 "params": float(first["params"]) / _MILLION,
                 **{name: value.mean for name, value in accuracies},
@@ -93,37 +96,56 @@ def table(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
             }
         )
     measured = [name for value in ACCURACIES for name in (value, f"{value}_sd")]
-    columns = ["dataset", "name", "space", *_FINDER, "flops", "params", *measured]
-    frame = _found.as_frame(
-        rows, [*columns, "num_retrained"], ["flops", "params", *measured], members, _OWN
-    )
+    columns = ["dataset", "name", "space", *_FINDER, "flops", "params", *measured, "num_retrained"]
+    columns += [_found.column(field) for field in search_fields]
+    frame = _found.as_frame(rows, columns, ["flops", "params", *measured], members, _OWN)
     return frame.assign(arch=pd.Series([row.get("arch", "") for row in rows], dtype=object))
 
 
 def _members(retrained: pd.DataFrame, searches: pd.DataFrame) -> list[Cluster]:
-    """Retrainings that differ in their seed alone."""
+    """Retrainings that differ in their seed alone, the cheapest architectures first."""
     # They share no weights: what a supernet's cluster is named by is the search's, not theirs.
     own = retrained.copy()
     own["config.sharing"], own["config.K"] = MISSING, 0
-    return clusters(own, {"config.": "recipe."}, ["num_test_images"])
+    found = clusters(own, {"config.": "recipe."}, ["num_test_images"])
+    return sorted(found, key=lambda one: (one.dataset, one.space, one.rows["flops"].iloc[0]))
 
 
-def _found_by(one: Cluster, searches: pd.DataFrame) -> Row:
+def _found_by(members: Sequence[Cluster], finders: Finders) -> list[list[Cluster]]:
+    """For each architecture the clusters of the searches that found it."""
+    found = [
+        [search for _, run in one.rows.iterrows() for search in finders.of(run)] for one in members
+    ]
+    searches = {search["folder"]: search for some in found for search in some}
+    if not searches:
+        return [[] for _ in members]
+    owners = {
+        folder: one
+        for one in clusters(pd.DataFrame(list(searches.values())))
+        for folder in one.rows["folder"]
+    }
+    return [
+        list({id(owners[s["folder"]]): owners[s["folder"]] for s in some}.values())
+        for some in found
+    ]
+
+
+def _finder_cells(finders: Sequence[Cluster], fields: Sequence[str]) -> Row:
     """What found an architecture; several searches stand one after another."""
-    found: dict[tuple[str, ...], None] = {}
-    for _, retraining in one.rows.iterrows():
-        for search in finders(retraining, searches):
-            sharing, copies = way(search)
-            config = {
-                str(name).removeprefix("config."): value
-                for name, value in search.items()
-                if str(name).startswith("config.")
-            }
-            widths = one.space == "mobilenetv2" and "," in text(config.get("factors"))
-            method, scored = text(config.get("method")), text(search.get("num_scored"))
-            cells = (sharing, str(copies), method, "yes" if widths else "no")
-            found[(*cells, limits_text(config), scored)] = None
-    return {name: _joined([cells[place] for cells in found]) for place, name in enumerate(_FINDER)}
+    cells = [
+        {
+            "sharing": one.sharing,
+            "K": str(one.K),
+            "method": one.protocol.get("method", ""),
+            "searches_widths": "yes" if one.searches_widths else "no",
+            "limits": one.limits,
+            "num_scored": range_text(one.rows.get("num_scored")),
+            **{_found.column(field): one.protocol.get(field, "") for field in fields},
+        }
+        for one in finders
+    ]
+    names = dict.fromkeys(name for one in cells for name in one)
+    return {name: _joined([one[name] or MISSING for one in cells]) for name in names}
 
 
 def _joined(values: Sequence[str]) -> str:
@@ -161,6 +183,7 @@ TABLE = Table(
     },
     reads=("retrained", "searches"),
     about=_about,
-    wants="a retrained architecture",
+    wants="retrained architecture",
     for_programs=("arch",),
+    formats={"flops": ".4g", "params": ".3g"},
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.clusters import WAYS, Cluster, clusters, differing
+from benchmark.clusters import WAYS, Cluster, clusters, differing, main_comparison, range_text
 from benchmark.groups import DATASETS, Estimate, numbers, place
 from benchmark.tables import _found
 from benchmark.tables._render import Table
@@ -49,7 +49,7 @@ def table(searches: pd.DataFrame) -> pd.DataFrame:
         key |= {"method": one.protocol["method"], **_found.protocol_cells(one, fields)}
         row = fill(found, key, name, one.estimate("best.true"), 1.0)
         append(row, "num_seeds", str(one.num_seeds), name)
-        append(row, "num_scored", _scored(one), name)
+        append(row, "num_scored", range_text(one.rows["num_scored"]), name)
         best = Estimate.of(numbers(one.rows, "optimum.true")[:1])
         if best.mean == best.mean and not any(
             shared.items() <= row.items() and row[name] == best.mean
@@ -80,18 +80,16 @@ def _published() -> list[Row]:
 def _members(searches: pd.DataFrame) -> list[Cluster]:
     """Searches with a truth table, by what it says."""
     known = searches[(searches["space"] == "nasbench201") & searches["best.true"].notna()]
-    return clusters(known, extra=["truth.column", "truth.sha256"])
+    return main_comparison(
+        clusters(known, extra=["truth.column", "truth.sha256"]),
+        ["method"],
+        lambda one: (one.sharing, one.K, one.protocol["method"]),
+    )
 
 
 def _truth(one: Cluster) -> str:
     """The truth's column without its data set, which stands above."""
     return one.protocol["truth.column"].removeprefix(f"{one.dataset}/")
-
-
-def _scored(one: Cluster) -> str:
-    """Architectures scored by a search, a range where searches differ."""
-    low, high = int(one.rows["num_scored"].min()), int(one.rows["num_scored"].max())
-    return str(low) if low == high else f"{low} to {high}"
 
 
 TABLE = Table(
@@ -101,10 +99,11 @@ TABLE = Table(
         "Mean ± sample standard deviation over searches of different seeds.",
         "The accuracy is the truth table's of the one cell that a search chose by shared weights.",
         "The optimum is the best in the truth table within the same limits.",
+        _found.SIDE_NOTE,
         "The paper does not say which training seed and images its figures are of.",
     ),
     labels={"sharing": "sharing", "num_seeds": "searches", "num_scored": "scored"},
     reads=("searches",),
     about=_found.about(_members, SWITCHES),
-    wants="a search of NAS-Bench-201 with its truth table",
+    wants="search of NAS-Bench-201 with its truth table",
 )

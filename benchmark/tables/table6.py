@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmark.clusters import Cluster, differing
+from benchmark.clusters import LIMITS, Cluster, differing, main_comparison
 from benchmark.tables import _found
 from benchmark.tables._render import Table
 from benchmark.tables._wide import Row
@@ -60,7 +60,11 @@ def table(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
 
 def _members(retrained: pd.DataFrame, searches: pd.DataFrame) -> list[Cluster]:
     every = _found.retrained_clusters(retrained, searches)
-    return [one for one in every if one.space == "mobilenetv2" and one.sharing in PAPER]
+    return main_comparison(
+        [one for one in every if one.space == "mobilenetv2" and one.sharing in PAPER],
+        (*LIMITS, *SWITCHES),
+        lambda one: (one.sharing, one.K, one.searches_widths, one.limits),
+    )
 
 
 TABLE = Table(
@@ -69,6 +73,7 @@ TABLE = Table(
     notes=(
         _found.RETRAINED_NOTE,
         _found.PAPER_NOTE,
+        _found.SIDE_NOTE,
         "The paper's rows search no widths; its random codes are a mean of ten draws.",
     ),
     labels=_found.FOUND_LABELS
@@ -76,7 +81,8 @@ TABLE = Table(
         "paper_330": "paper, ImageNet, 330 MFLOPs: top-1 (%)",
         "paper_420": "paper, ImageNet, 420 MFLOPs: top-1 (%)",
     },
+    formats={"paper_330": ".1f", "paper_420": ".1f"},
     reads=("retrained", "searches"),
     about=_found.about(_members, SWITCHES),
-    wants="a retrained architecture of a MobileNetV2 search",
+    wants="retrained architecture of a MobileNetV2 search",
 )

@@ -74,18 +74,18 @@ class ConvBN(nn.Module):
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
         """(B, C, H, W) to (B, outputs, H/stride, W/stride)."""
-        conv, norm, inputs = self.conv, self.norm, x.shape[1]
+        conv, norm, inputs = self.conv, self.norm, _channels(x)
         # A depthwise convolution has one channel a group.
         groups = inputs if conv.groups > 1 else 1
-        weight = conv.weight[:outputs, : inputs // groups]
+        weight = _leading(conv.weight, outputs, inputs // groups)
         y = F.conv2d(x, weight, None, conv.stride, conv.padding, 1, groups)
         mean, variance = norm.running_mean, norm.running_var
         return F.batch_norm(
             y,
-            None if mean is None else mean[:outputs],
-            None if variance is None else variance[:outputs],
-            norm.weight[:outputs],
-            norm.bias[:outputs],
+            None if mean is None else _leading(mean, outputs),
+            None if variance is None else _leading(variance, outputs),
+            _leading(norm.weight, outputs),
+            _leading(norm.bias, outputs),
             self.training or mean is None,
         )
 
@@ -100,10 +100,12 @@ class Excitation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        channels, inner = x.shape[1], squeezed(x.shape[1])
-        reduce, expand = self.reduce, self.expand
-        z = F.linear(x.mean((2, 3)), reduce.weight[:inner, :channels], reduce.bias[:inner])
-        z = F.linear(F.relu(z), expand.weight[:channels, :inner], expand.bias[:channels])
+        channels = _channels(x)
+        inner, reduce, expand = squeezed(channels), self.reduce, self.expand
+        weight, bias = _leading(reduce.weight, inner, channels), _leading(reduce.bias, inner)
+        z = F.linear(x.mean((2, 3)), weight, bias)
+        weight, bias = _leading(expand.weight, channels, inner), _leading(expand.bias, channels)
+        z = F.linear(F.relu(z), weight, bias)
         return x * F.hardsigmoid(z)[:, :, None, None]
 
 
@@ -125,7 +127,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor, outputs: int) -> Tensor:
         """(B, C, H, W) to (B, outputs, H/stride, W/stride)."""
-        hidden = self.expansion * x.shape[1]
+        hidden = self.expansion * _channels(x)
         y = x if self.expand is None else F.relu6(self.expand(x, hidden))
         y = F.relu6(self.depthwise(y, hidden))
         if self.excite is not None:
@@ -136,11 +138,11 @@ class InvertedResidual(nn.Module):
 
 def _added(y: Tensor, x: Tensor) -> Tensor:
     """``y`` with the leading channels that both have of ``x`` added; no more than that is alike."""
-    common = min(x.shape[1], y.shape[1])
-    if common == y.shape[1]:
-        return y + x[:, :common]
+    missing = _channels(y) - _channels(x)
+    if missing <= 0:
+        return y + (x if missing == 0 else x[:, : _channels(y)])
     # Not in place: the gradient of batch-norm's output goes two ways.
-    return F.pad(x, (0, 0, 0, 0, 0, y.shape[1] - common)) + y
+    return F.pad(x, (0, 0, 0, 0, 0, missing)) + y
 
 
 class Network(nn.Module):
@@ -193,7 +195,24 @@ class Network(nn.Module):
             if operation.kernel:
                 x = layer[_name(operation)](x, outputs)  # type: ignore[index]
         x = F.relu6(self.head(x, widths.head)).mean((2, 3))
-        return F.linear(x, self.classifier.weight[:, : widths.head], self.classifier.bias)
+        weight = self.classifier.weight
+        return F.linear(x, _leading(weight, len(weight), widths.head), self.classifier.bias)
+
+
+def _channels(x: Tensor) -> int:
+    """Number of channels; a plain number also where an exporter records what is done to sizes."""
+    return int(x.shape[1])
+
+
+def _leading(x: Tensor, *sizes: int) -> Tensor:
+    """The leading entries along the first dimensions.
+
+    Where they are all there are it is the tensor itself: a slice would cost a copy in the backward
+    pass, and hide from an exporter that a weight is constant.
+    """
+    if all(size == num for size, num in zip(sizes, x.shape, strict=False)):
+        return x
+    return x[tuple(slice(size) for size in sizes)]
 
 
 def _name(operation: Operation) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kshot_core.many import Members, Weights
+from kshot_core.pooling import average_3x3
 from kshot_core.space import Arch
 
 Sites = list[tuple[str, Members]]
@@ -139,7 +140,7 @@ def _cell(layers: _Layers, name: str, x: Sequence[Tensor], routes: _Routes) -> t
             if choice != _SKIP:
                 y = torch.cat(values, 1)
                 if choice == _POOL:
-                    y = F.avg_pool2d(y, 3, 1, 1, count_include_pad=False)
+                    y = average_3x3(y)
                 else:
                     sites = [(f"{name}.edges.{edge}.{choice}", some) for edge, _, some in edges]
                     y = layers.conv([(f"{site}.conv", some) for site, some in sites], F.relu_(y))

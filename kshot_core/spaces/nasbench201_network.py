@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.many import Weights
+from kshot_core.pooling import average_3x3
 from kshot_core.spaces.nasbench201_many import EDGES, Macro, forward_many
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Cell(nn.Module):
             assert value is not None, "a live edge starts at a node that was reached"
             if choice == 4:
                 if source not in pooled:
-                    pooled[source] = F.avg_pool2d(value, 3, 1, 1, count_include_pad=False)
+                    pooled[source] = average_3x3(value)
                 value = pooled[source]
             elif choice != 1:
                 if source not in rectified:

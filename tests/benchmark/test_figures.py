@@ -13,8 +13,20 @@ from synthetic import write_records
 import benchmark
 from benchmark import figures
 from benchmark.errors import UserError
-from benchmark.figures import FIGURES, FigureUnavailableError
+from benchmark.figures import FIGURES, FigureUnavailableError, Plot
+from benchmark.figures._labels import MAX_LABEL, labels, wrapped
 from benchmark.load import load_records
+
+# Those of runs; the others have tests of their own.
+OF_RUNS = [name for name, draw in FIGURES.items() if not isinstance(draw, Plot)]
+MANY = {
+    "sampler": "balanced",
+    "batch_norm": "running",
+    "hidden": 128,
+    "learning_rate": 0.05,
+    "score_images": 1000,
+    "simplex_learning_rate": 1e-4,
+}
 
 
 @pytest.fixture
@@ -39,7 +51,7 @@ def test_every_figure_file_is_registered() -> None:
     assert set(FIGURES) == {path.stem for path in folder.glob("[!_]*.py")}
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("name", OF_RUNS)
 def test_every_panel_has_labels_a_title_and_something_in_it(
     records: pd.DataFrame, name: str
 ) -> None:
@@ -75,6 +87,44 @@ def test_protocols_have_lines_of_their_own(results: Path) -> None:
     write_records(results, copies=(1, 8), num_seeds=1, sampler="balanced")
     labels = legend(FIGURES["tau_against_k"](load_records(results)))
     assert {"simplex, sampler uniform", "simplex, sampler balanced"} <= labels
+
+
+def test_labels_are_spelt_out_while_short_and_numbered_else() -> None:
+    protocols = [{"epochs": "4", "hidden": "", "seen": "–"}, {"epochs": "8", "hidden": "16"}]
+    short = labels(["a", "b"], protocols, ["epochs", "hidden", "seen"])
+    assert short.names == ("a, epochs 4", "b, epochs 8, hidden 16")
+    assert short.key == ()
+    long = labels(["a", "b" * MAX_LABEL, "c"], [*protocols, protocols[0]], ["epochs", "hidden"])
+    assert long.names == ("a [1]", "b" * MAX_LABEL + " [2]", "c [1]")
+    assert long.key == ("[1] epochs 4", "[2] epochs 8, hidden 16")
+    assert labels([], [], []).names == ()
+
+
+def test_wrapped_text_keeps_its_words() -> None:
+    text = "simplex, " * 20
+    lines = wrapped(text, 3.0).splitlines()
+    assert " ".join(lines) == text.strip()
+    assert max(map(len, lines)) <= 3.0 * 72 / 5.6
+
+
+@pytest.mark.parametrize("name", OF_RUNS)
+def test_text_does_not_overlap_where_runs_differ_in_many_settings(results: Path, name: str) -> None:
+    write_records(results, copies=(1, 8), num_seeds=1, datasets=("imagenet16-120",), **MANY)
+    write_records(results, copies=(1, 8), num_seeds=1, **MANY)
+    drawing = FIGURES[name](load_records(results))
+    drawing.draw_without_rendering()
+    titles = [panel.title.get_window_extent() for panel in drawing.axes]
+    others = [panel.get_window_extent() for panel in drawing.axes]
+    for place, title in enumerate(titles):
+        assert title.x0 >= 0
+        assert title.x1 <= drawing.bbox.x1
+        assert not any(title.overlaps(other) for other in titles[:place])
+        assert not any(title.overlaps(other) for other in others)
+    legend = drawing.legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= drawing.bbox.x1
+    assert not any(legend.overlaps(other) for other in others)
+    assert "batch norm running, hidden 128" in drawing.legends[0].get_title().get_text()
 
 
 def test_codes_need_a_run_with_several_copies(tmp_path: Path) -> None:

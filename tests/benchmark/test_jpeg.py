@@ -68,8 +68,15 @@ def test_every_kind_of_image_becomes_rgb(
 
 
 def test_a_png_may_be_called_jpeg(tmp_path: Path) -> None:
-    _solid("RGB", ORANGE).save(tmp_path / "a.JPEG", format="PNG")
-    assert (read_middle(str(tmp_path / "a.JPEG"), 0, 8) == ORANGE).all()
+    path = tmp_path / "a.JPEG"
+    _solid("RGB", ORANGE).save(path, format="PNG")
+    assert (read_middle(str(path), 0, 8) == ORANGE).all()
+
+
+def test_of_several_pictures_in_a_jpeg_the_first_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.JPEG"
+    _solid("RGB", ORANGE).save(path, "MPO", save_all=True, append_images=[_solid("RGB", (0, 0, 0))])
+    assert np.abs(read_middle(str(path), 0, 8).astype(int) - ORANGE).max() <= 3
 
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 300), (60, 50)])

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 from synthetic import write_records
+from synthetic_searches import write_retrained, write_search, write_supernet
 
 from benchmark import report
 from benchmark.errors import UserError, exit_with
-from benchmark.figures import FIGURES
-from benchmark.report import build_report, main
+from benchmark.figures import FIGURES, Plot
+from benchmark.report import KINDS, build_report, load_all, main
 from benchmark.tables import TABLES
+
+OF_RUNS = [name for name, table in TABLES.items() if table.reads == ("records",)]
+DRAWN_FROM_RUNS = [name for name, draw in FIGURES.items() if not isinstance(draw, Plot)]
 
 
 def test_report_writes_every_table_and_figure_and_repeats_itself(tmp_path: Path) -> None:
@@ -20,10 +24,12 @@ def test_report_writes_every_table_and_figure_and_repeats_itself(tmp_path: Path)
     notices: list[str] = []
     written = build_report(tmp_path, notices.append)
     expected = {
-        tmp_path / "tables" / f"{name}.{kind}" for name in TABLES for kind in ("csv", "md", "tex")
+        tmp_path / "tables" / f"{name}.{kind}" for name in OF_RUNS for kind in ("csv", "md", "tex")
     }
     expected |= {
-        tmp_path / "figures" / f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")
+        tmp_path / "figures" / f"{name}.{kind}"
+        for name in DRAWN_FROM_RUNS
+        for kind in ("png", "pdf")
     }
     assert set(written) == expected
     assert notices == []
@@ -59,7 +65,71 @@ def test_main_prints_the_table_and_where_everything_is(
     assert "control: parameters" in printed
     assert "no: parameters" in printed
     assert "tau_against_k" in printed
-    assert len(written) == 3 * len(TABLES) + 2
+    assert len(written) == 3 * len(OF_RUNS) + 2
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Path:
+    """A supernet, its search, and what was found, retrained; and a search of a cell."""
+    write_supernet(tmp_path, K=4)
+    write_retrained(tmp_path, write_search(tmp_path, K=4, max_flops=3e7), 77.0)
+    write_search(tmp_path, K=1, space="nasbench201", channels=8, cells=1)
+    return tmp_path
+
+
+def test_searches_alone_are_reported(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each is drawn in its own test; saving is the slow part.
+    names = ("architectures", "groups", "tau_against_k")
+    monkeypatch.setattr(report, "FIGURES", {name: FIGURES[name] for name in names})
+    notices: list[str] = []
+    written = build_report(searched, notices.append)
+    tables = set(TABLES) - set(OF_RUNS)
+    assert {path.stem for path in written} == tables | {"architectures"}
+    # Nothing is said of runs, of which there are none.
+    assert notices == ["figure groups skipped: no retrained searches differ in num groups alone"]
+    first = {path: path.read_bytes() for path in written}
+    assert {path: path.read_bytes() for path in build_report(searched, notices.append)} == first
+
+
+def test_table_without_rows_is_removed_with_its_reason(
+    searched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FIGURES", {})
+    old = [searched / "tables" / f"{name}.md" for name in ("table2", "table9")]
+    for path in old:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("of records that are gone")
+    for record in searched.glob("retrained/**/record.json"):
+        record.unlink()
+    notices: list[str] = []
+    written = build_report(searched, notices.append)
+    assert not any(path.exists() for path in old)
+    assert not set(old) & set(written)
+    assert "table table2 skipped: no retrained architecture" in notices
+    assert "table table9 skipped: no finished run" in notices
+    # Table 4 has no record either, but left nothing to remove.
+    assert not any("table4" in notice for notice in notices)
+
+
+def test_runs_and_searches_are_reported_together(searched: Path) -> None:
+    write_records(searched, copies=(1,), num_seeds=1)
+    frames = load_all(searched)
+    assert {name: len(frame) for name, frame in frames.items()} == {
+        "records": 1, "supernets": 1, "searches": 2, "retrained": 1,
+    }  # fmt: skip
+    reads = [table.reads for table in TABLES.values()]
+    reads += [draw.reads for draw in FIGURES.values() if isinstance(draw, Plot)]
+    assert {kind for kinds in reads for kind in kinds} == {"records", *KINDS}
+
+
+def test_main_shows_searches_without_runs(
+    searched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "FIGURES", {})
+    main(["--results", str(searched)])
+    printed = capsys.readouterr().out
+    assert "table5" in printed
+    assert "archs against" not in printed
 
 
 def test_unwritable_folder_is_one_clear_line(tmp_path: Path) -> None:

@@ -179,6 +179,35 @@ class TestSpace:
             assert space.params(arch) == sum(parameter.numel() for parameter in parameters)
             assert space.flops(arch) > 0
 
+    def test_the_extremes_are_the_ends_of_what_architectures_cost(self, name: str) -> None:
+        space = SMALL[name]()
+        least, most = space.extremes()
+        for arch in [*self._archs(name), least, most]:
+            assert check_arch(arch, space.num_choices) == arch
+            assert space.flops(least) <= space.flops(arch) <= space.flops(most)
+            assert space.params(least) <= space.params(arch) <= space.params(most)
+        assert space.flops(least) < space.flops(most)
+        assert space.params(least) < space.params(most)
+
+    def test_width_sites_choose_widths_from_the_narrowest(self, name: str) -> None:
+        space = SMALL[name]()
+        sites = space.width_sites
+        assert sorted(set(sites)) == list(sites)
+        assert set(sites) <= set(range(len(space.num_choices)))
+        dearer = set()
+        for arch in [*self._archs(name), space.extremes()[1]]:
+            for site in sites:
+                wider = [
+                    (*arch[:site], choice, *arch[site + 1 :])
+                    for choice in range(space.num_choices[site])
+                ]
+                for cost in (space.flops, space.params):
+                    costs = [cost(one) for one in wider]
+                    # The width of a layer that passes its input on means nothing.
+                    assert costs == sorted(costs)
+                    dearer |= {site} if costs[0] < costs[-1] else set()
+        assert dearer == set(sites)
+
     def test_networks_are_called_as_promised(self, name: str) -> None:
         space = SMALL[name]()
         x = torch.randn(2, 3, 8, 8)
