@@ -192,7 +192,7 @@ def _explain(figure: Figure, widths: bool) -> None:
         handles.append(Patch(facecolor="#777777", label="width: share of the channels"))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8,
-        handlelength=1.2, columnspacing=1.4,
+        handlelength=1.2, columnspacing=1.0,
     )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def _is_faster_by_convolution(x: Tensor) -> bool:
         and x.shape[1] % 8 == 0
         and x.is_contiguous(memory_format=torch.channels_last)
         and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        and torch.backends.mkldnn.enabled
+        and bool(torch.backends.mkldnn.enabled)
         and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
         and not torch.is_autocast_enabled("cpu")
         and not torch.compiler.is_compiling()

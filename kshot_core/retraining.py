@@ -236,7 +236,7 @@ class Retraining:
 
 @torch.no_grad()
 def top_k(
-    network: nn.Module, images: ImageSet, batch_size: int = 500, num_images: int | None = None
+    network: nn.Module, images: ImageSet, batch_size: int = 250, num_images: int | None = None
 ) -> tuple[float, float]:
     """Accuracy of a network in evaluation mode.
 

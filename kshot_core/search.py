@@ -196,25 +196,29 @@ class _Search:
         """Whether all known scores of a generation, the last one if it is empty, belong to it."""
         for one in self.known.values():
             here = one.generation == generation
-            if here != (one.arch in archs) or (not archs and one.generation > generation):
-                text = self.space.to_string(one.arch)
+            if not here and one.arch not in archs and (archs or one.generation < generation):
+                continue
+            text = self.space.to_string(one.arch)
+            if not here or one.arch not in archs:
                 raise _other_search(f"{text} is not in generation {one.generation}")
+            flops, params = self.space.flops(one.arch), self.space.params(one.arch)
+            if (one.flops, one.params) != (flops, params):
+                raise _other_search(f"{text} has {flops:.0f} multiply-adds, {params} parameters")
 
     def _evaluated(self, archs: Sequence[Arch], generation: int) -> list[Evaluated]:
         missing = [arch for arch in archs if arch not in self.known]
-        scores = self.score(missing) if missing else []
-        if len(scores) != len(missing):
-            raise ValueError(f"{len(missing)} architectures were to be scored, {len(scores)} were")
-        new = dict(zip(missing, scores, strict=True))
+        new = self.score(missing) if missing else []
+        if len(new) != len(missing):
+            raise ValueError(f"{len(missing)} architectures were to be scored, {len(new)} were")
+        scores = {one.arch: (one.accuracy, one.loss) for one in self.known.values()}
+        scores |= zip(missing, new, strict=True)
         evaluated = []
         for arch in archs:
-            text, known = self.space.to_string(arch), self.known.get(arch)
-            accuracy, loss = new[arch] if known is None else (known.accuracy, known.loss)
-            flops, params = self.space.flops(arch), self.space.params(arch)
-            if known is not None and (known.flops, known.params) != (flops, params):
-                raise _other_search(f"{text} has {flops:.0f} multiply-adds, {params} parameters")
+            accuracy, loss = scores[arch]
             if not math.isfinite(accuracy) or not math.isfinite(loss):
+                text = self.space.to_string(arch)
                 raise FloatingPointError(f"{text} has accuracy {accuracy} and loss {loss}")
+            flops, params = self.space.flops(arch), self.space.params(arch)
             evaluated.append(Evaluated(arch, accuracy, loss, flops, params, generation))
         return evaluated
 
@@ -226,16 +230,14 @@ def _nsga2(search: _Search) -> Iterator[list[Evaluated]]:
     scored: list[Evaluated] = []
     parents: list[Arch] = []
 
-    def parent(others: Sequence[Arch] = ()) -> Arch:
-        chosen = [arch for arch in parents if arch not in others]
-        return chosen[int(generator.random() * len(chosen))]
-
     def mutant() -> Arch:
-        return mutate(parent(), search.space, settings.mutation, generator)
+        parent = parents[int(generator.random() * len(parents))]
+        return mutate(parent, search.space, settings.mutation, generator)
 
     def crossing() -> Arch:
-        first = parent()
-        return cross(first, parent([first]), generator)
+        first = int(generator.random() * len(parents))
+        after = 1 + int(generator.random() * (len(parents) - 1))
+        return cross(parents[first], parents[(first + after) % len(parents)], generator)
 
     def propose(place: int) -> Arch | None:
         if not parents:

@@ -20,6 +20,7 @@ from pymoo.operators.survival.rank_and_crowding.metrics import (
     FunctionalDiversity,
     calc_crowding_distance,
 )
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 
 class Survivors:
@@ -32,7 +33,8 @@ class Survivors:
     def __init__(self, num: int) -> None:
         # Where pymoo has no compiled modules it prints so, and none of them is used here.
         Config.warnings["not_compiled"] = False
-        survival = RankAndCrowding(crowding_func=_Crowding(calc_crowding_distance, False))
+        crowding = _Crowding(calc_crowding_distance, filter_out_duplicates=False)
+        survival = RankAndCrowding(nds=_Fronts(), crowding_func=crowding)
         # Without a seed it would take one from the system. No number drawn has any effect.
         self._algorithm = NSGA2(pop_size=num, survival=survival, seed=0)
         self._algorithm.setup(Problem(n_var=1, n_obj=2), termination=NoTermination())
@@ -48,6 +50,13 @@ class Survivors:
         self._num_told += len(objectives)
         self._algorithm.tell(infills=Population.new(X=numbers, F=np.array(objectives, dtype=float)))
         return [int(number) for (number,) in self._algorithm.pop.get("X")]
+
+
+class _Fronts(NonDominatedSorting):  # type: ignore[misc]
+    """Fronts in the order of the population: in which one they come differs by pymoo's release."""
+
+    def do(self, F: npt.NDArray[np.float64], **options: int) -> list[npt.NDArray[np.int64]]:
+        return [np.sort(front) for front in super().do(F, **options)]
 
 
 class _Crowding(FunctionalDiversity):  # type: ignore[misc]

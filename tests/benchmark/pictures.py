@@ -55,6 +55,16 @@ def photo(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.stack([red, green, blue], -1).astype(np.uint8))
 
 
+def write_photos(folder: Path) -> Path:
+    """2 classes of 40 photos to train on, and one each in ``val/``; ``folder``."""
+    for part, num in (("train", 40), ("val", 1)):
+        for label in ("a", "b"):
+            (folder / part / label).mkdir(parents=True)
+            for index in range(num):
+                photo(40 + index, 50).save(folder / part / label / f"{index}.JPEG")
+    return folder
+
+
 def truncate(path: Path) -> None:
     """Cut a file in the middle."""
     content = path.read_bytes()

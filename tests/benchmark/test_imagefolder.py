@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import warnings
 from collections import Counter
 from dataclasses import replace
-from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
-from pictures import numbers_in, photo, truncate, write_folder
+from pictures import numbers_in, truncate, write_folder, write_photos
 from torch import Tensor
 
-from benchmark.datasets import DataRequest, decoding, files, imagefolder, load_splits
-from benchmark.datasets.decoding import CorruptImageWarning, Decoders, num_decoders
+from benchmark.datasets import DataRequest, files, imagefolder, load_splits
+from benchmark.datasets.decoding import CorruptImageWarning
 from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
-from benchmark.datasets.jpeg import read_middle
 from benchmark.errors import UserError
 from kshot_core.data import WHOLE, Part
 
@@ -157,13 +149,7 @@ def test_the_record_tells_other_files_apart(folder: Path, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2 classes of 40 photos to train on, which differ wherever they are cropped."""
-    folder = tmp_path_factory.mktemp("photos")
-    for part, num in (("train", 40), ("val", 1)):
-        for label in ("a", "b"):
-            (folder / part / label).mkdir(parents=True)
-            for index in range(num):
-                photo(40 + index, 50).save(folder / part / label / f"{index}.JPEG")
-    return folder
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 def same(ours: list[tuple[Tensor, Tensor]], theirs: list[tuple[Tensor, Tensor]]) -> bool:
@@ -312,73 +298,6 @@ def test_too_many_corrupt_images_are_an_error(folder: Path) -> None:
     truncate(Path(data.train_files.path(int(data.held_out[0]))))
     with pytest.warns(CorruptImageWarning), pytest.raises(UserError, match="1 of 1 images"):
         data.validation(CPU)
-
-
-def test_one_percent_may_be_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding.warnings, "warn", lambda *_, **__: None)
-    for num, most in ((1, 0), (2, 1), (150, 1), (250, 2), (1_281_167, 12_811)):
-        unreadable = decoding.Unreadable(num, set())
-        for index in range(most):
-            unreadable.add(str(index), "", "")
-            unreadable.add("0", "", "")
-        with pytest.raises(UserError, match=f"{most + 1} of {num} images cannot be read"):
-            unreadable.add("last", "", "")
-
-
-def test_a_process_that_dies_is_reported(photos: Path) -> None:
-    path = next((photos / "train" / "a").iterdir())
-    before = {process.pid for process in multiprocessing.active_children()}
-    decoded = Decoders(partial(read_middle, size=16), 16, workers=1)(
-        [(str(path), 0)] for _ in range(1000)
-    )
-    next(decoded)
-    (started,) = {process.pid for process in multiprocessing.active_children()} - before
-    os.kill(started, signal.SIGKILL)
-    with pytest.raises(UserError, match="a process that decodes images died") as caught:
-        list(islice(decoded, 1000))
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("ending", "code"), [("", 0), ("; os.kill(os.getpid(), 9)", -signal.SIGKILL)]
-)
-def test_nothing_is_left_of_a_program_that_read_images(
-    photos: Path, ending: str, code: int
-) -> None:
-    program = (
-        "import os, torch; from benchmark.datasets import *; from pathlib import Path\n"
-        "if __name__ == '__main__':\n"
-        f"    data = load_splits('imagenet', DataRequest(Path({str(photos)!r}), workers=1))\n"
-        "    images = data.training(torch.device('cpu'))\n"
-        "    batches = images.training_batches(20, torch.Generator())\n"
-        f"    next(batches){ending}\n"
-    )
-    # A process left behind would hold the pipes, and so the test, until the time is over.
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert (done.returncode, done.stdout) == (code, "")
-    # Python itself has a word to say after a kill.
-    assert done.stderr == "" or code
-
-
-def test_processes_are_as_many_as_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "num_cores", lambda: 16)
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert num_decoders(3, 10, again=True) == num_decoders(3, 10, again=False) == 3
-    assert num_decoders(0, 10**6, again=True) == 0
-    # One core is left to the training; nothing else goes on while images are decoded once.
-    assert num_decoders(None, 10**6, again=True) == 15
-    assert num_decoders(None, 10**6, again=False) == 16
-    assert num_decoders(None, 60, again=True) == 3
-    assert num_decoders(None, 60, again=False) == 0
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
-    assert num_decoders(None, 10**6, again=True) == 1
-    assert num_decoders(None, 10**6, again=False) == 2
-    monkeypatch.setattr(decoding, "num_cores", lambda: 1)
-    assert num_decoders(None, 10**6, again=True) == 1
-    assert num_decoders(None, 10**6, again=False) == 0
 
 
 def test_ten_classes_of_imagenet(shared_data: Path) -> None:

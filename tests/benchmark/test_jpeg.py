@@ -103,6 +103,10 @@ def test_large_jpegs_are_decoded_small_and_look_the_same(tmp_path: Path) -> None
     # 1,053 pixels of the shorter side for 64: an eighth would leave 131, more than twice 64.
     assert small.size == (200, 151)
     assert box == pytest.approx([edge / 8 for edge in middle_box(1600, 1203)])
+    # The narrow side of a part decides: 300 pixels for 64 allow a quarter.
+    for part in ((0, 0, 300, 1200), (0, 0, 1200, 300)):
+        small, box = jpeg._read(str(path), lambda *_, part=part: part, 64, 1)
+        assert (small.size, box) == ((400, 301), tuple(edge / 4 for edge in part))
     for size in (64, 224):
         wanted = np.asarray(
             full.resize((size, size), Image.Resampling.BILINEAR, middle_box(1600, 1203))

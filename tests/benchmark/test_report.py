@@ -79,12 +79,12 @@ def searched(tmp_path: Path) -> Path:
 
 def test_searches_alone_are_reported(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Each is drawn in its own test; saving is the slow part.
-    names = ("architectures", "groups", "tau_against_k")
+    names = ("cells", "groups", "tau_against_k")
     monkeypatch.setattr(report, "FIGURES", {name: FIGURES[name] for name in names})
     notices: list[str] = []
     written = build_report(searched, notices.append)
     tables = set(TABLES) - set(OF_RUNS)
-    assert {path.stem for path in written} == tables | {"architectures"}
+    assert {path.stem for path in written} == tables | {"cells"}
     # Nothing is said of runs, of which there are none.
     assert notices == ["figure groups skipped: no retrained searches differ in num groups alone"]
     first = {path: path.read_bytes() for path in written}

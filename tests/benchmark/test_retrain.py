@@ -1,4 +1,4 @@
-"""Retraining as a program: options, files, resuming, records, several processes."""
+"""A retraining from config to record: files, resuming, several processes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import onnxruntime
 import pytest
 import torch
+from retrainings import ARCH, CELL, SPACE_OPTIONS, TINY, tiny, write_arch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -24,28 +25,14 @@ from benchmark.errors import UserError
 from benchmark.execute_retrain import retrain_one
 from benchmark.export import ABOUT
 from benchmark.load_searches import load_retrained
-from benchmark.retrain import main, parse
-from benchmark.retrain_config import RETRAIN_HELP, RetrainConfig
+from benchmark.retrain import main
+from benchmark.retrain_config import RetrainConfig
 from benchmark.setup import Places
-from benchmark.space_settings import SpaceSettings
 from kshot_core.data import Part
 from kshot_core.distributed import Processes
 from kshot_core.retraining import top_k
 from kshot_core.standalone import build_standalone
 
-ARCH = "k3e3s,k5e3,k3e6|1.0,1.0,0.8,1.0,0.6,1.0"
-SPACE = {"stages": "4x2/2,6x1/1", "stem": 4, "first": 4, "head": 8, "stem_stride": 1}
-SETTINGS = SpaceSettings("mobilenetv2", **SPACE)  # type: ignore[arg-type]
-TINY = RetrainConfig(
-    arch=ARCH,
-    **SPACE,  # type: ignore[arg-type]
-    epochs=3,
-    batch_size=50,
-    learning_rate=0.02,
-    warmup_epochs=0.5,
-    ema=0.9,
-)
-CELL = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
 CPU = torch.device("cpu")
 
 
@@ -58,10 +45,6 @@ def few(dataset: str, request: DataRequest) -> Splits:
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execute_retrain, "load_splits", few)
-
-
-def tiny(**changes: Any) -> RetrainConfig:
-    return dataclasses.replace(TINY, **changes)
 
 
 class Killed(Exception):
@@ -77,152 +60,6 @@ def run_tiny(
             raise Killed
 
     return retrain_one(config, search, Places(results), CPU, progress)
-
-
-def write_arch(path: Path, **changes: Any) -> str:
-    values = {
-        "space": "mobilenetv2",
-        "settings": dataclasses.asdict(SETTINGS),
-        "arch": ARCH,
-        "dataset": "digits",
-        "flops": 1.0,
-        "params": 1,
-        "accuracy": 50.0,
-        "search": {"record": "searches/a", "config": {"K": 4, "image_size": 64}},
-    }
-    path.write_text(json.dumps({**values, **changes}))
-    return str(path)
-
-
-def test_paper_preset_is_the_published_recipe() -> None:
-    arch = ",".join(["k3e3"] * 21) + "|" + ",".join(["1.0"] * 24)
-    options = ["--dataset", "imagenet", "--preset", "paper", "--arch", arch]
-    config = parse(options).config
-    assert (config.epochs, config.batch_size, config.learning_rate) == (350, 1024, 0.128)
-    assert (config.warmup_epochs, config.decay, config.decay_epochs) == (5, 0.97, 2.4)
-    assert (config.momentum, config.rms_decay, config.ema) == (0.9, 0.9, 0.9999)
-    assert (config.weight_decay, config.label_smoothing) == (1e-5, 0.1)
-    assert config.settings() == SpaceSettings("mobilenetv2", batch_norm="running", affine=True)
-
-
-def test_options_override_the_preset() -> None:
-    options = [word for name, value in SPACE.items() for word in _option(name, value)]
-    request = parse(["--arch", ARCH, *options, "--epochs", "1", "--learning-rate", "0.1"])
-    config = request.config
-    assert (config.preset, config.dataset, config.seed) == ("quick", "digits", 0)
-    assert (config.epochs, config.learning_rate, config.warmup_epochs) == (1, 0.1, 0.5)
-    assert {name: getattr(config, name) for name in SPACE} == SPACE
-    assert request.search is None
-    half = parse(["--arch", ARCH, *options, "--epochs", "2"]).config
-    assert half.warmup_epochs == 0.5
-    cell = parse(["--arch", CELL, "--space", "nasbench201"]).config
-    assert (cell.channels, cell.cells, cell.arch) == (8, 1, CELL)
-
-
-def _option(name: str, value: Any) -> tuple[str, str]:
-    return "--" + name.replace("_", "-"), str(value)
-
-
-def test_a_file_brings_its_space_its_data_and_its_search(tmp_path: Path) -> None:
-    path = write_arch(tmp_path / "arch.json")
-    request = parse(["--arch", path, "--preset", "paper"])
-    config = request.config
-    assert (config.dataset, config.arch, config.image_size) == ("digits", ARCH, 64)
-    assert config.settings() == dataclasses.replace(SETTINGS, batch_norm="running", affine=True)
-    assert request.search == {"record": "searches/a", "config": {"K": 4, "image_size": 64}}
-    # Images of another data set have a size of their own.
-    config = parse(["--arch", path, "--dataset", "cifar10", "--preset", "paper"]).config
-    assert (config.dataset, config.image_size) == ("cifar10", 0)
-    assert parse(["--arch", path, "--image-size", "32"]).config.image_size == 32
-    path = write_arch(tmp_path / "arch.json", search=None)
-    assert parse(["--arch", path]).search is None
-
-
-def test_every_setting_has_a_help_text() -> None:
-    assert set(RETRAIN_HELP) == set(TINY.to_dict())
-    for name, said in RETRAIN_HELP.items():
-        assert 5 <= len(said) <= 100, name
-        assert not said.endswith("."), name
-        assert "%" not in said, name
-
-
-def test_config_round_trips_and_refuses_unknown_keys() -> None:
-    values = json.loads(json.dumps(TINY.to_dict()))
-    assert RetrainConfig.from_dict(values) == TINY
-    with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
-        RetrainConfig.from_dict({**values, "depth": 3})
-    assert tiny(epochs=4).run_id() != TINY.run_id()
-    with pytest.raises(UserError, match="no architecture of nasbench201"):
-        tiny(space="nasbench201")
-
-
-MOBILE = ["--arch", ARCH, "--stages", "4x2/2,6x1/1"]
-WRONG: dict[str, tuple[list[str], str]] = {
-    "no architecture": ([], "--arch is missing"),
-    "no such file": (["--arch", "nowhere.json"], "cannot read --arch nowhere.json: No such file"),
-    "unknown operation": (
-        ["--arch", "k9e3|1.0"],
-        "no architecture of mobilenetv2 reads 'k9e3|1.0'",
-    ),
-    "another space's": (["--arch", CELL], "no architecture of mobilenetv2 reads"),
-    "too few layers": (["--arch", "k3e3|1.0"], "19 choices, got 2"),
-    "no path": (
-        ["--space", "nasbench201", "--arch", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"],
-        "no path leads from the images",
-    ),
-    "unknown space": (["--arch", ARCH, "--space", "darts"], "--space is one of mobilenetv2"),
-    "unknown data set": ([*MOBILE, "--dataset", "mnist"], "--dataset is one of digits"),
-    "unknown preset": ([*MOBILE, "--preset", "huge"], "--preset is one of quick, paper"),
-    "stages": (["--arch", ARCH, "--stages", "4-2"], "stages are channels x layers / stride"),
-    "no epochs": ([*MOBILE, "--epochs", "0"], "epochs must be at least 1"),
-    "rate": ([*MOBILE, "--learning-rate", "0"], "learning_rate must be above 0"),
-    "no number": ([*MOBILE, "--ema", "nan"], "ema must be 0 or more and below 1"),
-    "seed": ([*MOBILE, "--seed", "-1"], "--seed must be 0 or more, got -1"),
-    "test images": ([*MOBILE, "--test-images", "-1"], "--test-images must be 0 or more"),
-    "jitter": ([*MOBILE, "--jitter", "-1"], "--jitter must be 0 or more"),
-    "precision": ([*MOBILE, "--precision", "int8"], "precision is one of"),
-    "device": ([*MOBILE, "--device", "tpu9"], "--device tpu9"),
-}
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_options_are_one_clear_line(options: list[str], message: str) -> None:
-    with pytest.raises(UserError) as error:
-        parse(options)
-    assert message in str(error.value)
-
-
-WRONG_FILES: dict[str, tuple[dict[str, Any], str]] = {
-    "no space": ({"space": None}, "but space is 'None'"),
-    "settings": ({"settings": {"stem": 4}}, "unknown keys [] and miss ['affine'"),
-    "arch": ({"arch": "k3e3|1.0"}, "an architecture here has 9 choices, got 2"),
-    "two spaces": ({"space": "nasbench201"}, "names the space 'nasbench201' and has settings of"),
-    "data set": ({"dataset": "mnist"}, "--dataset is one of digits"),
-    "search": ({"search": "mine"}, "search must be an object or null, got 'mine'"),
-}
-
-
-@pytest.mark.parametrize(("changes", "message"), WRONG_FILES.values(), ids=WRONG_FILES.keys())
-def test_a_file_of_something_else_is_one_clear_line(
-    changes: dict[str, Any], message: str, tmp_path: Path
-) -> None:
-    path = write_arch(tmp_path / "arch.json", **changes)
-    with pytest.raises(UserError) as error:
-        parse(["--arch", path])
-    assert message in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
-def test_a_damaged_file_is_one_clear_line(text: str, tmp_path: Path) -> None:
-    (tmp_path / "arch.json").write_text(text)
-    with pytest.raises(UserError, match=r"arch\.json .*like a search's arch\.json"):
-        parse(["--arch", str(tmp_path / "arch.json")])
-
-
-def test_a_file_and_a_space_besides_are_refused(tmp_path: Path) -> None:
-    path = write_arch(tmp_path / "arch.json")
-    with pytest.raises(UserError, match="says which space it is of; leave out --stem, --head"):
-        parse(["--arch", path, "--stem", "4", "--head", "8"])
 
 
 WRONG_DATA: dict[str, tuple[dict[str, Any], str]] = {
@@ -258,14 +95,6 @@ def test_missing_exporter_is_said_before_training(
     with pytest.raises(UserError, match="pip install onnx"):
         run_tiny(TINY, tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_exit_code_2_one_line_no_traceback() -> None:
-    command = [sys.executable, "-m", "benchmark.retrain", "--arch", "nowhere.json"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: cannot read --arch nowhere.json")
 
 
 def test_record_says_everything_and_files_hold_the_averaged_network(tmp_path: Path) -> None:
@@ -393,8 +222,7 @@ def test_batches_that_do_not_divide_among_processes_are_refused(tmp_path: Path) 
 
 
 def test_program_learns_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = [word for name, value in SPACE.items() for word in _option(name, value)]
-    options += ["--arch", ARCH.replace("0.8", "1.0"), "--results", str(tmp_path)]
+    options = [*SPACE_OPTIONS, "--arch", ARCH.replace("0.8", "1.0"), "--results", str(tmp_path)]
     options += ["--train-images", "0", "--batch-size", "20", "--epochs", "12"]
     options += ["--learning-rate", "0.01", "--decay-epochs", "2", "--ema", "0.99"]
     record = main([*options, "--label-smoothing", "0"])

@@ -1,4 +1,4 @@
-"""Tables of searches and retrainings: hand-computed cells, the paper beside them, gaps as dashes."""
+"""Tables of searches and retrainings: hand-computed cells, the paper beside, gaps as dashes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from synthetic_searches import SMALL, change, write_retrained, write_search, write_supernet
+from synthetic_searches import change, write_retrained, write_search, write_supernet
 
 from benchmark.groups import MISSING
 from benchmark.load_searches import load_retrained, load_searches, load_supernets
@@ -345,4 +345,3 @@ def test_tables_are_the_same_bytes_and_readable_as_latex(name: str, tmp_path: Pa
 def test_the_parts_of_table_5_are_all_different() -> None:
     parts = {(part.sharing, part.widths, part.regularised) for part in table5.PAPER}
     assert len(parts) == len(table5.PAPER) == 6
-    assert SMALL["space"] == "mobilenetv2"

@@ -12,6 +12,7 @@ from pymoo.config import Config
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
+from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from kshot_core.survival import Survivors
 
@@ -70,6 +71,23 @@ def test_of_equals_the_younger_survive_and_no_random_number_has_a_say() -> None:
     assert sorted(first) == list(range(50))
     assert sorted(survivors.after([(1.0, 1.0)] * 50)) == list(range(50, 100))
     assert str(np.random.get_state()) == state
+
+
+def test_the_order_in_which_pymoo_finds_a_front_has_no_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    draw = random.Random(2)
+    told = [[(draw.randrange(9), draw.randrange(9)) for _ in range(20)] for _ in range(5)]
+    plain = Survivors(20)
+    expected = [plain.after(one) for one in told]
+    found = NonDominatedSorting.do
+    monkeypatch.setattr(
+        NonDominatedSorting,
+        "do",
+        lambda self, F, **options: [front[::-1] for front in found(self, F, **options)],
+    )
+    turned = Survivors(20)
+    assert [turned.after(one) for one in told] == expected
 
 
 def test_pymoo_without_compiled_modules_prints_nothing(
