@@ -44,6 +44,7 @@ _NEVER = ("preset", "archs", "track_every", "track_archs")
 # Settings of codes that any K > 1 has, not the simplex-net alone.
 _ANY_CODES = ("warmup_epochs", "compensate")
 _WIDTHS = ("regularisation", "width_temperature", "width_distance")
+_SCORING = ("score_images", "score_batch_size", "score_paths", "truth_column")
 _EVOLUTION = ("parents", "mutation", "crossover_share")
 # What a sentence about all rows names; the rest stands in the records.
 _TELLING = (
@@ -179,6 +180,9 @@ def effective(raw: Mapping[str, str], space: str, sharing: str, copies: int) -> 
         idle |= set(_WIDTHS[1:])
     if raw.get("method") == "random":
         idle |= set(_EVOLUTION)
+    # A supernet by itself scores nothing.
+    if "method" not in raw:
+        idle |= set(_SCORING)
     if space != "nasbench201":
         idle |= {"truth_column"}
     return {name: "" if name in idle else value for name, value in raw.items()}
@@ -269,7 +273,7 @@ def common_text(members: Sequence[Cluster], own: Sequence[str] = ()) -> str:
     """A sentence on what all clusters have in common; settings in ``own`` are left out."""
     shared = []
     names = dict.fromkeys(name for one in members for name in one.protocol)
-    for name in names:
+    for name in sorted(names, key=_telling_place):
         values = {one.protocol.get(name, "") for one in members} - {""}
         telling = {name, name.removeprefix("recipe.")} & {*_TELLING}
         telling |= {name} & set(MACHINE)
@@ -277,6 +281,12 @@ def common_text(members: Sequence[Cluster], own: Sequence[str] = ()) -> str:
             shared.append(f"{field_label(name)} {values.pop()}")
     told = "; ".join(shared) if shared else "no setting named here"
     return f"All rows of this work have in common: {told}. Other settings: the records, or columns."
+
+
+def _telling_place(name: str) -> tuple[bool, int, str]:
+    """The search's settings come before the retraining's, each in their order."""
+    plain = name.removeprefix("recipe.")
+    return plain != name, *place(plain, (*_TELLING, *MACHINE))
 
 
 def limits_text(values: Mapping[str, Any]) -> str:

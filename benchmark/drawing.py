@@ -96,8 +96,8 @@ def _draw_rows(entries: Sequence[Entry]) -> Figure:
     rows = figure.subplots(len(entries), 1, squeeze=False).flatten().tolist()
     for axes, space, (_, title, arch) in zip(rows, spaces, entries, strict=True):
         _draw_layers(axes, space, arch, num_slots)
-        # About as many characters as fit in the width at this size.
-        axes.set_title(textwrap.fill(title, int(width * 14)), loc="left", fontsize=9)
+        # About as many characters as fit between the axis' labels and the edge.
+        axes.set_title(textwrap.fill(title, int(12.9 * (width - 0.7))), loc="left", fontsize=9)
     _explain(figure, any(len(space.factors) > 1 for space in spaces))
     return figure
 

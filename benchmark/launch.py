@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from benchmark.errors import UserError
+from benchmark.jobs import one_thread
 from kshot_core.data import Part
 from kshot_core.distributed import ALONE, Processes
 
@@ -24,6 +25,9 @@ def processes(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     Raises:
         UserError: fewer GPUs than processes on this machine.
     """
+    if device.type == "cpu":
+        # Threads of one process gain little on small images; torchrun gives it more processes.
+        one_thread()
     num = int(os.environ.get("WORLD_SIZE", "1"))
     if num == 1:
         yield ALONE, device

@@ -15,7 +15,8 @@ import pytest
 from benchmark.config import HELP, RunConfig, flag
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("run", "report", "retrain", "standalone", "truth", "truth import", "truth show")
+PROGRAMS = ("pipeline", "report", "retrain", "run", "search", "standalone", "truth")
+PROGRAMS += ("truth import", "truth show")
 WIDTH = 80
 
 

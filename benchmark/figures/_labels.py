@@ -65,8 +65,8 @@ def labels(
 
 def wrapped(text: str, inches: float, size: float = 10.0) -> str:
     """Text broken into lines that fit a width when written in this font size."""
-    # A character is a little over half as wide as the font is high.
-    characters = max(12, int(inches * 72 / (0.56 * size)))
+    # Digits and capitals, of which there are many, are wider than half the font's size.
+    characters = max(12, int(inches * 72 / (0.62 * size)))
     return textwrap.fill(text, characters, break_long_words=False)
 
 

@@ -104,7 +104,7 @@ def test_wrapped_text_keeps_its_words() -> None:
     text = "simplex, " * 20
     lines = wrapped(text, 3.0).splitlines()
     assert " ".join(lines) == text.strip()
-    assert max(map(len, lines)) <= 3.0 * 72 / 5.6
+    assert max(map(len, lines)) <= 3.0 * 72 / 6.2
 
 
 @pytest.mark.parametrize("name", OF_RUNS)

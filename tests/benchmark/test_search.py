@@ -51,7 +51,7 @@ def ignore(stage: str, done: int, total: int) -> None:
 
 def run_tiny(
     config: SearchConfig, results: Path, truth: Path | None = None, progress: Any = ignore
-):  # type: ignore[no-untyped-def] # noqa: ANN201
+) -> tuple[dict[str, Any], Path]:
     places = Places(results=results, truth=truth)
     return search_one(config, places, torch.device("cpu"), progress, 0)
 
