@@ -97,7 +97,7 @@ def small(dataset: str) -> dict[str, Any]:
         "learning_rate": 0.1,
         "min_learning_rate": 0.0,
         "weight_decay": 4e-5,
-        "epochs": 3,
+        "epochs": 2,
         "warmup_epochs": 1,
         "num_groups": 4,
         "simplex_every": 4,
