@@ -54,6 +54,8 @@ _TELLING = (
 )  # fmt: skip
 # Values that turn a setting off.
 _OFF = {"factors": ("1", "1.0"), "regularisation": ("0",), "method": ("nsga2",)}
+# A side study changes one setting, or two that go together.
+_SIDE_STUDY = 2
 _PREFIXES = {"recipe.": "retraining ", "environment.": ""}
 # Times and memory of different machines do not compare.
 MACHINE = (
@@ -214,9 +216,14 @@ def same_settings(one: Cluster, other: Cluster, ignored: Sequence[str] = ()) -> 
     """Whether two clusters agree in every setting that has an effect in both."""
     if (one.dataset, one.space) != (other.dataset, other.space):
         return False
+    return not _differing_settings(one, other, ignored)
+
+
+def _differing_settings(one: Cluster, other: Cluster, ignored: Sequence[str]) -> list[str]:
+    """Settings that have an effect in both and differ."""
     names = {*one.protocol, *other.protocol} - set(ignored)
-    pairs = [(one.protocol.get(name, ""), other.protocol.get(name, "")) for name in names]
-    return all(first == second or "" in (first, second) for first, second in pairs)
+    pairs = {name: {one.protocol.get(name, ""), other.protocol.get(name, "")} for name in names}
+    return [name for name, values in pairs.items() if len(values) > 1 and "" not in values]
 
 
 def main_comparison(
@@ -224,9 +231,10 @@ def main_comparison(
 ) -> list[Cluster]:
     """The clusters without those of side studies.
 
-    A cluster stands beside all others that agree with it in every setting but ``own``. Where
-    another one stands beside everything that this one does, and more, this one is left out: a
-    single K at other epochs, say, when many K were run at the usual ones.
+    A cluster stands beside all others that agree with it in every setting but ``own``. It is a side
+    study's where another one of the same key, which differs in no more than two settings, stands
+    beside all that it stands beside, and more: a single K at other epochs, say, when many K were
+    run at the usual ones.
 
     Args:
         members: the clusters.
@@ -234,17 +242,18 @@ def main_comparison(
         key: of a cluster, what is compared.
     """
     beside = [
-        {
-            (one.dataset, one.space, key(other))
-            for other in members
-            if same_settings(one, other, own)
-        }
-        for one in members
+        {key(other) for other in members if same_settings(one, other, own)} for one in members
     ]
     return [
         one
         for one, mine in zip(members, beside, strict=True)
-        if not any(mine < theirs for theirs in beside)
+        if not any(
+            mine < theirs
+            and key(one) == key(other)
+            and (one.dataset, one.space) == (other.dataset, other.space)
+            and len(_differing_settings(one, other, own)) <= _SIDE_STUDY
+            for other, theirs in zip(members, beside, strict=True)
+        )
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+import re
 import resource
 import subprocess
 from importlib import metadata
@@ -34,11 +36,26 @@ def describe(device: torch.device) -> dict[str, Any]:
     return described
 
 
+def forget_peak_memory(device: torch.device) -> None:
+    """Let ``peak_memory_bytes`` count from now on, where the system can do that."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    # Linux then starts its high-water mark over; a sandbox may not allow it.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_memory_bytes(device: torch.device) -> int:
-    """The most memory held so far: on a GPU by torch's tensors, else by the whole process."""
+    """The most memory held: on a GPU by torch's tensors, else by the whole process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # Kilobytes on Linux, bytes on macOS.
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", status.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return 1024 * int(found[1])
+    # Kilobytes, but bytes on macOS; of the whole life of the process.
     unit = 1 if platform.system() == "Darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -77,6 +77,7 @@ def retrain_one(
     with folder.opened() if processes.is_first else nullcontext():
         # The others read what the first one wrote, and write nothing.
         processes.wait()
+        environment.forget_peak_memory(device)
         log = _restore(folder, training)
         _train(folder, training, log, progress, processes)
         if processes.is_first:

@@ -68,6 +68,7 @@ def search_one(
     ]
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
+        environment.forget_peak_memory(device)
         started = time.perf_counter()
         evaluated, seconds_scoring, num_new = _evaluate(
             config, folder, searched, supernets, data, device, progress, processes
@@ -79,6 +80,7 @@ def search_one(
             "environment": environment.describe(device),
             "data": {"trained_on": data.trained_on, **data.description},
             "seconds": {
+                # Of a search that was stopped and resumed, since it was.
                 "search": round(time.perf_counter() - started, 3),
                 "supernets": sum(one.record["seconds"]["training"] for one in supernets),
             },

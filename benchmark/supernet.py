@@ -166,8 +166,7 @@ def trained_supernet(
     # The others read what the first one wrote, and write nothing.
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        environment.forget_peak_memory(device)
         log = restore(folder, trainer)
         train(folder, trainer, log, progress, Clock(checkpoint_seconds))
         seconds = [epoch["seconds"] for epoch in log]

@@ -125,8 +125,12 @@ def test_side_studies_are_left_out_of_a_comparison(tmp_path: Path) -> None:
     assert [(one.K, one.protocol["epochs"], one.protocol["num_groups"]) for one in kept] == [
         (1, "20", ""), (2, "20", "16"), (4, "7", "16"), (8, "20", "16"),
     ]  # fmt: skip
+    # What differs in more is another protocol, and stays.
+    write_search(tmp_path, K=8, epochs=6, hidden=3, sampler="balanced")
+    kept = main_comparison(found(tmp_path), (), lambda one: (one.sharing, one.K))
+    assert sorted(one.protocol["epochs"] for one in kept if one.K == 8) == ["20", "6"]
     # Where none has more rows than the others, all are kept.
-    alike = [one for one in found(tmp_path) if one.K == 8]
+    alike = [one for one in found(tmp_path) if one.K == 8 and one.protocol["epochs"] != "6"]
     assert main_comparison(alike, (), lambda one: one.K) == alike
 
 

@@ -1,0 +1,23 @@
+"""What a record says of memory."""
+
+from __future__ import annotations
+
+import torch
+
+from benchmark.environment import forget_peak_memory, peak_memory_bytes
+
+CPU = torch.device("cpu")
+
+
+def test_the_peak_is_of_the_time_since_it_was_forgotten() -> None:
+    forget_peak_memory(CPU)
+    before = peak_memory_bytes(CPU)
+    block = torch.ones(50_000_000)
+    held = block.nbytes
+    assert held == 200_000_000
+    high = peak_memory_bytes(CPU)
+    assert high > before + 0.9 * held
+    del block
+    assert peak_memory_bytes(CPU) >= 0.99 * high
+    forget_peak_memory(CPU)
+    assert peak_memory_bytes(CPU) < high - 0.8 * held
