@@ -80,7 +80,7 @@ def run_all(
     Raises:
         whatever ``function`` raises; work not yet begun is then dropped.
     """
-    if jobs == 1 or len(work) == 1:
+    if jobs == 1 or len(work) <= 1:
         one_thread()
         for position, item in enumerate(work):
             yield position, function(item)

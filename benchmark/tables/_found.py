@@ -28,8 +28,8 @@ PAPER_NOTE = (
     "space and other limits, shown for the order of the rows and not for their values."
 )
 SIDE_NOTE = (
-    "Other settings that have some of these rows and no others are left out; their records, and "
-    "table 2, have them."
+    "Records that differ from these in one or two settings, and have some of these rows and no "
+    "others, are left out; table 2 has what they found."
 )
 FOUND_LABELS = {
     "top1": "top-1 (%)",

@@ -69,6 +69,15 @@ def test_a_study_trains_what_its_rows_share_once(tmp_path: Path) -> None:
     assert {record["config"]["arch"] for record, _ in retrained} == archs
 
 
+def test_a_study_may_end_without_retraining(tmp_path: Path) -> None:
+    given = [*options(tmp_path, jobs=2), "--study", "figure8"]
+    given.remove(next(one for one in given if one.startswith("--K=")))
+    records = main(given)
+    assert [record["kind"] for record in records] == ["search"] * 3
+    assert not (tmp_path / "retrained").exists()
+    assert (tmp_path / "tables" / "table1.md").exists()
+
+
 def test_what_each_study_compares() -> None:
     assert len(searches("single")) == 1
     assert [config.run.K for config in searches("table1")] == [1, 2, 4, 8, 12]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from itertools import product
 from random import Random
 
@@ -64,6 +65,22 @@ def test_the_cheapest_limit_of_all_is_kept(name: str) -> None:
     arch = sample_within(space, limits, Random(0))
     assert space.is_valid(arch)  # which NAS-Bench-201's least architecture is not
     assert (space.flops(arch), space.params(arch)) == (space.flops(least), space.params(least))
+
+
+@dataclass(frozen=True)
+class Demanding(Priced):
+    """Valid with a choice of 2 somewhere: neither its cheapest architecture is, nor most near."""
+
+    def is_valid(self, arch: Arch) -> bool:
+        return 2 in arch
+
+
+def test_only_valid_architectures_are_led_and_walked_to() -> None:
+    space, generator = Demanding(), Random(0)
+    limits = Limits(space.flops((0,) * 7 + (2,)))
+    samples = [sample_within(space, limits, generator) for _ in range(60)]
+    assert all(2 in arch and limits.allow(space, arch) for arch in samples)
+    assert len(set(samples)) > 30
 
 
 @pytest.mark.parametrize("middle", [0.1, 0.5, 0.9])
