@@ -19,13 +19,14 @@ LEAST = 2**16
 
 def average_3x3(x: Tensor) -> Tensor:
     """Mean of each pixel and its neighbours inside the image; (B, C, H, W) to the same shape."""
-    if not _is_faster_by_convolution(x):
+    if not is_faster_by_convolution(x):
         return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     y: Tensor = _ByConvolution.apply(x)  # type: ignore[no-untyped-call]
     return y
 
 
-def _is_faster_by_convolution(x: Tensor) -> bool:
+def is_faster_by_convolution(x: Tensor) -> bool:
+    """Whether ``average_3x3`` of these images is a convolution."""
     # Autocast would round a convolution to 16 bits, where pooling stays as precise as its input. A
     # graph for an exporter or a compiler is to hold a pooling.
     return (

@@ -33,15 +33,21 @@ def cifar_like(num: int, device: torch.device) -> ImageSet:
     return ImageSet(pixels, labels, [0.5] * 3, [0.25] * 3, crop_padding=4, flip=True, device=device)
 
 
-def timed(function: Callable[[], object], device: torch.device) -> float:
+Clock = Callable[[], float]
+"""Seconds since some moment."""
+
+
+def timed(
+    function: Callable[[], object], device: torch.device, clock: Clock = time.perf_counter
+) -> float:
     """Seconds of one call."""
     if device.type == "cuda":
         torch.cuda.synchronize()
-    started = time.perf_counter()
+    started = clock()
     function()
     if device.type == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def compare(
@@ -49,6 +55,7 @@ def compare(
     theirs: list[Callable[[], object]],
     device: torch.device,
     paired: bool = True,
+    clock: Clock = time.perf_counter,
 ) -> tuple[float, float, float]:
     """Median seconds of each side, and the median of their ratios, pair by pair.
 
@@ -62,11 +69,11 @@ def compare(
     times = []
     for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         if index % 2:
-            second = timed(other, device)
-            times.append((timed(one, device), second))
+            second = timed(other, device, clock)
+            times.append((timed(one, device, clock), second))
         else:
-            first = timed(one, device)
-            times.append((first, timed(other, device)))
+            first = timed(one, device, clock)
+            times.append((first, timed(other, device, clock)))
     gc.enable()
     middle = statistics.median if paired else statistics.mean
     first, second = (middle(column) for column in zip(*times, strict=True))
