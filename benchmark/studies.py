@@ -127,9 +127,11 @@ def figure8(base: Base) -> Study:
 
 def figure9(base: Base) -> Study:
     """Training in turns and jointly, for m = 1 to 32."""
+    # Each of 32 groups needs two images.
+    batch_size = max(64, base.value("batch_size"))
     return Study(
         [
-            base.config(schedule=schedule, num_groups=m)
+            base.config(schedule=schedule, num_groups=m, batch_size=batch_size)
             for schedule in ("alternate", "joint")
             for m in (1, 2, 4, 8, 16, 32)
         ]

@@ -183,8 +183,10 @@ def test_average_pooling_by_convolution_pays(benchmark: Any, device: torch.devic
     if not pooling.is_faster_by_convolution(x):
         pytest.skip("this processor pools as PyTorch does")
 
+    gradient = torch.randn_like(x)
+
     def pool(function: Callable[[Tensor], Tensor]) -> Tensor:
-        return torch.autograd.grad(function(x).sum(), x)[0]
+        return torch.autograd.grad(function(x), x, gradient)[0]
 
     ours: Work = [partial(pool, pooling.average_3x3)] * NUM
     theirs: Work = [partial(pool, partial(F.avg_pool2d, **POOL))] * NUM
