@@ -11,6 +11,7 @@ import pytest
 from test_search import SEARCH, TINY
 
 from benchmark.errors import UserError
+from benchmark.jobs import run_all
 from benchmark.pipeline import main, parse, run
 from benchmark.search_config import SearchConfig
 from benchmark.studies import STUDIES, Base
@@ -69,13 +70,9 @@ def test_a_study_trains_what_its_rows_share_once(tmp_path: Path) -> None:
     assert {record["config"]["arch"] for record, _ in retrained} == archs
 
 
-def test_a_study_may_end_without_retraining(tmp_path: Path) -> None:
-    given = [*options(tmp_path, jobs=2), "--study", "figure8"]
-    given.remove(next(one for one in given if one.startswith("--K=")))
-    records = main(given)
-    assert [record["kind"] for record in records] == ["search"] * 3
-    assert not (tmp_path / "retrained").exists()
-    assert (tmp_path / "tables" / "table1.md").exists()
+def test_a_study_may_have_nothing_to_retrain() -> None:
+    assert not STUDIES["figure8"](Base("small", "digits", {}, {})).retrains
+    assert list(run_all(str, [], jobs=2)) == []
 
 
 def test_what_each_study_compares() -> None:
