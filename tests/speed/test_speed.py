@@ -191,7 +191,7 @@ def test_average_pooling_by_convolution_pays(benchmark: Any, device: torch.devic
     ours: Work = [partial(pool, pooling.average_3x3)] * NUM
     theirs: Work = [partial(pool, partial(F.avg_pool2d, **POOL))] * NUM
     times = _times(ours, theirs, device)
-    assert _report(benchmark, ours, ("convolution", "pooling"), times) < 0.9
+    assert _report(benchmark, ours, ("convolution", "pooling"), times) < 1
 
 
 def test_cutting_a_batch_is_a_small_part_of_a_step(benchmark: Any, device: torch.device) -> None:
