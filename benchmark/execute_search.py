@@ -55,13 +55,7 @@ def search_one(
     record = folder.record()
     if record is not None:
         return record, folder.path
-    limits = config.limits()
-    truth = SearchTruth.of(config.run, places, space)
-    searched = truth.restricted(space) if truth else space
-    try:
-        check_reachable(searched, limits)
-    except ValueError as error:
-        raise UserError(f"{error}; change --max-flops, --min-flops or --max-params") from None
+    truth, searched = searched_space(config, places, data)
     supernets = [
         trained_supernet(one, data, places, device, progress, checkpoint_seconds, processes)
         for one in config.supernets()
@@ -97,6 +91,29 @@ def search_one(
             folder.complete(record)
         processes.wait()
     return record, folder.path
+
+
+def searched_space(
+    config: SearchConfig, places: Places, data: ImageData
+) -> tuple[SearchTruth | None, Space]:
+    """The truth of this data set, if there is one, and the space that is searched.
+
+    Args:
+        config: what to search.
+        places: where the truth is.
+        data: the images.
+
+    Raises:
+        UserError: a damaged truth, or limits that no architecture keeps.
+    """
+    space = config.run.space_settings().build(data)
+    truth = SearchTruth.of(config.run, places, space)
+    searched = truth.restricted(space) if truth else space
+    try:
+        check_reachable(searched, config.limits())
+    except ValueError as error:
+        raise UserError(f"{error}; change --max-flops, --min-flops or --max-params") from None
+    return truth, searched
 
 
 def _evaluate(

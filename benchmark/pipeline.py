@@ -20,12 +20,12 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.arch_file import read_arch
+from benchmark.arch_file import FoundArch, read_arch
 from benchmark.config import HELP, RunConfig
 from benchmark.environment import choose_device
 from benchmark.errors import UserError, exit_with
 from benchmark.execute_retrain import retrain_one
-from benchmark.execute_search import search_one
+from benchmark.execute_search import search_one, searched_space
 from benchmark.files import check_writable
 from benchmark.jobs import num_cores, run_all
 from benchmark.options import add_machine, add_places, add_settings, given_settings
@@ -33,7 +33,7 @@ from benchmark.presets import PRESETS
 from benchmark.progress import Bars, progress_bars
 from benchmark.report import build_report
 from benchmark.retrain import outcome_lines as retrained_lines
-from benchmark.retrain_config import RETRAIN_PRESETS, config_of_found
+from benchmark.retrain_config import RETRAIN_PRESETS, RetrainConfig, config_of_found
 from benchmark.search import APART, outcome_lines
 from benchmark.search_config import SEARCH_HELP, SearchConfig
 from benchmark.setup import Places, load_images
@@ -74,8 +74,8 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     """
     given = _parser().parse_args(argv)
     device = choose_device(given.device)
-    for option, value in {"--seeds": given.seeds, "--jobs": given.jobs or 1}.items():
-        if value < 1:
+    for option, value in {"--seeds": given.seeds, "--jobs": given.jobs}.items():
+        if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, got {value}")
     if given.retrain_preset not in RETRAIN_PRESETS:
         raise UserError(
@@ -120,9 +120,14 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     retrained = list(
         dict.fromkeys(one for study in request.studies if study.retrains for one in study.searches)
     )
-    for dataset in dict.fromkeys(one.run.dataset for one in searches):
-        # What is wrong with the data is said before anything is trained.
-        load_images(next(c.run for c in searches if c.run.dataset == dataset), request.places)
+    # What is wrong with the data, the limits or the retraining is said before anything is trained.
+    for one in searches:
+        searched_space(one, request.places, load_images(one.run, request.places))
+    for one in retrained:
+        settings = one.run.space_settings()
+        space = settings.without_images()
+        arch = space.to_string(space.extremes()[1])
+        _retraining(request, FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()}))
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
@@ -130,7 +135,9 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     _all(partial(_train, request), list(supernets), request, tell, "supernet")
     found = _all(partial(_search, request), searches, request, tell, "search")
     paths = dict(zip(searches, (path for _, path in found), strict=True))
-    work = {_retraining(request, paths[one]): paths[one] for one in retrained}
+    work = {
+        _retraining(request, read_arch(paths[one] / "arch.json")): paths[one] for one in retrained
+    }
     ended = _all(partial(_retrain, request), list(work.values()), request, tell, "retraining")
     return found, ended
 
@@ -170,9 +177,8 @@ def _search(request: Request, config: SearchConfig) -> Outcome:
         )
 
 
-def _retraining(request: Request, path: Path) -> Any:
-    """The config of a search's retraining."""
-    found = read_arch(path / "arch.json")
+def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
+    """The settings with which an architecture is retrained."""
     given: dict[str, Any] = {}
     if request.retrain_epochs is not None:
         given["epochs"] = request.retrain_epochs
@@ -180,7 +186,8 @@ def _retraining(request: Request, path: Path) -> Any:
 
 
 def _retrain(request: Request, path: Path) -> Outcome:
-    config, found = _retraining(request, path), read_arch(path / "arch.json")
+    found = read_arch(path / "arch.json")
+    config = _retraining(request, found)
     with _Shown(request, f"{config.dataset} seed {config.seed}") as progress:
         return retrain_one(config, found.search, request.places, request.device, progress)
 

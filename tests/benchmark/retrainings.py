@@ -11,7 +11,14 @@ from benchmark.retrain_config import RetrainConfig
 from benchmark.space_settings import SpaceSettings
 
 ARCH = "k3e3s,k5e3,k3e6|1.0,1.0,0.8,1.0,0.6,1.0"
-SPACE = {"stages": "4x2/2,6x1/1", "stem": 4, "first": 4, "head": 8, "stem_stride": 1}
+SPACE = {
+    "stages": "4x2/2,6x1/1",
+    "stem": 4,
+    "first": 4,
+    "head": 8,
+    "stem_stride": 1,
+    "factors": "0.2,0.4,0.6,0.8,1.0",
+}
 SETTINGS = SpaceSettings("mobilenetv2", **SPACE)  # type: ignore[arg-type]
 TINY = RetrainConfig(
     arch=ARCH,

@@ -75,7 +75,7 @@ def test_config_round_trips_and_refuses_unknown_keys() -> None:
         tiny(space="nasbench201")
 
 
-MOBILE = ["--arch", ARCH, "--stages", "4x2/2,6x1/1"]
+MOBILE = ["--arch", ARCH, *SPACE_OPTIONS]
 WRONG: dict[str, tuple[list[str], str]] = {
     "no architecture": ([], "--arch is missing"),
     "no such file": (["--arch", "nowhere.json"], "cannot read --arch nowhere.json: No such file"),
@@ -84,7 +84,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
         "no architecture of mobilenetv2 reads 'k9e3|1.0'",
     ),
     "another space's": (["--arch", CELL], "no architecture of mobilenetv2 reads"),
-    "too few layers": (["--arch", "k3e3|1.0"], "19 choices, got 2"),
+    "too few layers": (["--arch", "k3e3|1.0"], "15 choices, got 2"),
     "no path": (
         ["--space", "nasbench201", "--arch", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"],
         "no path leads from the images",
