@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
+import io
 import os
 import re
 import subprocess
@@ -24,18 +27,14 @@ WIDTH = 80
 def help_of(program: str) -> str:
     """The help text as a terminal of 80 columns shows it."""
     module, *command = program.split()
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmark.{module}", *command, "--help"],
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
+    shown = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(shown):
+        patch.setenv("COLUMNS", str(WIDTH))
+        patch.setenv("NO_COLOR", "1")
+        with pytest.raises(SystemExit) as stopped:
+            importlib.import_module(f"benchmark.{module}").main([*command, "--help"])
+    assert stopped.value.code in (0, None)
+    return shown.getvalue()
 
 
 def options(text: str) -> dict[str, str]:
@@ -67,6 +66,20 @@ def test_help_documents_every_option(program: str) -> None:
         assert "None" not in said, f"{name} shows Python's None: {said}"
     too_wide = [line for line in text.splitlines() if len(line) > WIDTH + 20]
     assert too_wide == []
+
+
+def test_help_of_a_process_is_the_same() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmark.run", "--help"],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": str(WIDTH), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == help_of("run")
 
 
 def test_run_explains_every_setting() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from runs import TINY, run_tiny, tiny, write_truth
 
+from benchmark import run as program
 from benchmark import scoring
 from benchmark.errors import UserError
 
@@ -76,28 +77,38 @@ def test_process_killed_by_the_system_goes_on_and_gives_the_same_bytes(
     truth: Path, tmp_path: Path
 ) -> None:
     options = ["--K", "2", "--seeds", "1", "--epochs", "16", "--channels", "4"]
-    options += ["--train-images", "400", "--batch-size", "50", "--score-images", "500"]
-    options += ["--jobs", "1", "--checkpoint-seconds", "0", "--truth", str(truth)]
-    command = [sys.executable, "-m", "benchmark.run", *options, "--results"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, str(tmp_path / "whole")], check=True, env=environment, timeout=300)
-    for _ in range(2):
-        process = subprocess.Popen([*command, str(tmp_path / "killed")], env=environment)
-        checkpoints: set[float] = set()
-        deadline = time.monotonic() + 120
-        # Killed while it works: after it has written two checkpoints of its own.
-        while process.poll() is None and len(checkpoints) < 3 and time.monotonic() < deadline:
-            for path in (tmp_path / "killed").glob("records/*/*/*/*/checkpoint.safetensors"):
-                try:
-                    checkpoints.add(path.stat().st_mtime)
-                except FileNotFoundError:
-                    continue
-            time.sleep(0.01)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    subprocess.run([*command, str(tmp_path / "killed")], check=True, env=environment, timeout=300)
+    options += ["--train-images", "400", "--batch-size", "50", "--score-images", "100"]
+    options += [
+        "--track-every",
+        "8",
+        "--jobs",
+        "1",
+        "--checkpoint-seconds",
+        "0",
+        "--truth",
+        str(truth),
+    ]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
+    program.run(program.parse([*options, "--results", str(whole)]))
+    options += ["--results", str(killed)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmark.run", *options],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    checkpoints: set[float] = set()
+    deadline = time.monotonic() + 120
+    # Killed while it works: after it has written two checkpoints of its own.
+    while process.poll() is None and len(checkpoints) < 3 and time.monotonic() < deadline:
+        for path in killed.glob("records/*/*/*/*/checkpoint.safetensors"):
+            try:
+                checkpoints.add(path.stat().st_mtime)
+            except FileNotFoundError:
+                continue
+        time.sleep(0.01)
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    program.run(program.parse(options))
     assert files_of(killed, "predictions.npy") == files_of(whole, "predictions.npy")
 
 

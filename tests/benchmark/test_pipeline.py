@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from test_search import SEARCH, TINY
 from benchmark.errors import UserError
 from benchmark.jobs import run_all
 from benchmark.pipeline import main, parse, run
+from benchmark.retrain_config import RETRAIN_PRESETS, quick
 from benchmark.search_config import SearchConfig
 from benchmark.studies import STUDIES, Base
 
@@ -21,6 +23,17 @@ def options(results: Path, **changes: Any) -> list[str]:
     """The command line of a pipeline of seconds."""
     settings = TINY | SEARCH | {"retrain_epochs": 1, "results": results, "jobs": 1} | changes
     return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+
+
+@pytest.fixture
+def _few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retraining by the quick recipe, on few images."""
+    few = partial(retrain_quick, num=500)
+    monkeypatch.setitem(RETRAIN_PRESETS, "quick", few)
+
+
+def retrain_quick(dataset: str, space: str, num: int) -> dict[str, Any]:
+    return quick(dataset, space) | {"train_images": num, "test_images": num}
 
 
 def differing(configs: list[SearchConfig]) -> set[str]:
@@ -33,6 +46,7 @@ def searches(name: str, **changes: Any) -> list[SearchConfig]:
     return STUDIES[name](Base("small", "digits", changes, {})).searches
 
 
+@pytest.mark.usefixtures("_few_images")
 def test_one_command_ends_with_a_record_of_a_retrained_network(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +70,7 @@ def test_one_command_ends_with_a_record_of_a_retrained_network(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_few_images")
 def test_a_study_trains_what_its_rows_share_once(tmp_path: Path) -> None:
     request = parse([*options(tmp_path, max_flops=20e3), "--study", "table6"])
     lines: list[str] = []
