@@ -24,6 +24,7 @@ from benchmark.datasets import DataRequest
 from benchmark.datasets.imagefiles import TrainingFiles
 from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
 from benchmark.datasets.jpeg import Pixels, random_box, read_augmented
+from benchmark.jobs import num_cores
 
 CPU = torch.device("cpu")
 SIZE, JITTER, NUM = 224, 0.4, 120
@@ -106,6 +107,7 @@ def _four_batches(images: TrainingFiles) -> None:
         next(batches)
 
 
+@pytest.mark.skipif(num_cores() < 2, reason="a process beside this one needs a core of its own")
 def test_a_process_hands_images_over_at_little_cost(benchmark: Any, folder: Path) -> None:
     other_process, this_process = (_load(folder, workers).training(CPU) for workers in (1, 0))
     ours: Work = [partial(_four_batches, other_process)] * 6

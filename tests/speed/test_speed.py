@@ -140,9 +140,9 @@ def test_a_training_step_beats_a_plain_one(benchmark: Any, device: torch.device)
     ours: Work = [partial(_step_on, trainer, arch, x, y) for arch in archs]
     theirs: Work = [partial(_plain_step, other, optimizer, arch, nchw, y) for arch in archs]
     times = _times(ours, theirs, device)
-    # Half is the aim; what is left are convolutions at most of the speed they can have, see
-    # docs/performance.md.
-    assert _report(benchmark, ours, ("ours", "plain"), times) <= 0.75
+    # Half is the aim, and .47 to .49 was measured (docs/performance.md): what is left are
+    # convolutions at most of the speed they can have, so the rest is room for another machine.
+    assert _report(benchmark, ours, ("ours", "plain"), times) <= 0.6
 
 
 @torch.no_grad()
