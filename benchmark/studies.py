@@ -111,11 +111,14 @@ def table8(base: Base) -> Study:
 def figure7(base: Base) -> Study:
     """K against the number of epochs: half, once and twice as many."""
     epochs = base.value("epochs")
+    several = sorted({max(1, epochs // 2), epochs, 2 * epochs})
+    # The same warm-up for all, so that they differ in epochs alone.
+    warmup = min(base.value("warmup_epochs"), several[0] // 2)
     return Study(
         [
-            base.config(K=K, epochs=num)
+            base.config(K=K, epochs=num, warmup_epochs=warmup)
             for K in (1, 2, 4, 8)
-            for num in sorted({max(1, epochs // 2), epochs, 2 * epochs})
+            for num in several
         ]
     )
 

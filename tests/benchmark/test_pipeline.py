@@ -118,6 +118,7 @@ def test_what_each_study_compares() -> None:
     assert {(c.run.K, c.run.epochs) for c in searches("figure7", epochs=6)} == {
         (K, epochs) for K in (1, 2, 4, 8) for epochs in (3, 6, 12)
     }
+    assert differing(searches("figure7")) == {"K", "sharing", "epochs"}
     assert [config.run.K for config in searches("figure8")] == [2, 3, 4]
     assert {(c.run.schedule, c.run.num_groups) for c in searches("figure9")} == {
         (schedule, m) for schedule in ("alternate", "joint") for m in (1, 2, 4, 8, 16, 32)
