@@ -43,10 +43,10 @@ def read_arch(path: Path) -> FoundArch:
     """
     wanted = 'a file like a search\'s arch.json, {"space", "settings", "arch", "dataset", "search"}'
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except OSError as error:
         raise UserError(f"cannot read --arch {path}: {error.strerror}; give {wanted}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"--arch {path} is no JSON ({error}); give {wanted}") from None
     if not isinstance(values, dict):
         raise UserError(f"--arch {path} must be {wanted}, got {type(values).__name__}")
@@ -69,3 +69,8 @@ def read_arch(path: Path) -> FoundArch:
             f"{settings.space!r}; use the file as the search wrote it"
         )
     return FoundArch(settings, arch, values["dataset"], search)
+
+
+def _refuse(constant: str) -> None:
+    """Python's JSON takes NaN and infinities, which no record may hold."""
+    raise ValueError(f"{constant} is no JSON value")

@@ -105,10 +105,11 @@ class RunConfig:
             raise UserError("--archs must be 0 (all) or at least 2 to rank anything, got 1")
         # Refuses what describes no space.
         self.space_settings()
-        if self.width_temperature <= 0:
-            raise UserError(f"--width-temperature must be above 0, got {self.width_temperature}")
+        for name in ("width_temperature", "width_distance"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise UserError(f"{flag(name)} must be above 0, got {getattr(self, name)}")
         rates = ("learning_rate", "min_learning_rate", "momentum", "weight_decay")
-        for name in (*rates, "regularisation", "width_distance", "jitter"):
+        for name in (*rates, "gradient_clip", "regularisation", "jitter"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UserError(f"{flag(name)} must be 0 or more, got {getattr(self, name)}")
         try:
@@ -186,7 +187,7 @@ HELP = SPACE_HELP | {
     "regularisation": "weight of r_c, which tells widths apart (paper eq. 17), where there are any",
     "width_temperature": "temperature of r_c (paper eq. 15)",
     "width_distance": "widths this far apart differ, as a share of the mean distance (paper: m)",
-    "unsampled": "freeze: leave weights a step did not use alone; decay: they decay and coast",
+    "unsampled": "freeze: leave unused operations alone; decay: they decay and coast too",
     "compensate": "divide the weights' gradient by the sum of the squared code",
     "batch_paths": "several paths of a step in one pass; one by one is slower, rounds otherwise",
     "lockstep": "runs of one process share each step (for a GPU); rounds otherwise, resumed too",

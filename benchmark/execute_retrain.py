@@ -69,16 +69,15 @@ def retrain_one(
     record = folder.record()
     if record is not None:
         return record, folder.path
-    check_exporter()
-    data = _load_images(config, places)
-    space = config.settings().build(data)
+    data, space, training = _prepared(config, places, device, processes)
     arch = space.from_string(config.arch)
-    training = _build(config, space, arch, data, device, processes)
     with folder.opened() if processes.is_first else nullcontext():
         # The others read what the first one wrote, and write nothing.
         processes.wait()
         environment.forget_peak_memory(device)
         log = _restore(folder, training)
+        # Before the first process may remove what the others still read.
+        processes.wait()
         _train(folder, training, log, progress, processes)
         if processes.is_first:
             record = {
@@ -109,6 +108,35 @@ def retrain_one(
     return record or folder.record() or {}, folder.path
 
 
+def check_retraining(config: RetrainConfig, places: Places, device: torch.device) -> None:
+    """Whether a retraining could begin, for whoever has long work to do before it.
+
+    Args:
+        config: what to train.
+        places: where to read.
+        device: where to compute.
+
+    Raises:
+        UserError: bad input, or a package that is missing.
+    """
+    _prepared(config, places, device, ALONE)
+
+
+def _prepared(
+    config: RetrainConfig, places: Places, device: torch.device, processes: Processes
+) -> tuple[ImageData, Space, Retraining]:
+    """Everything that a retraining needs, before its first step; refuses what would end it late."""
+    check_exporter()
+    data = _load_images(config, places)
+    space = config.settings().build(data)
+    arch = space.from_string(config.arch)
+    training = _build(config, space, arch, data, device, processes)
+    if processes.is_first and not isinstance(data, Splits):
+        # Files that cannot be read are to be known of before the training, not after it.
+        _check_number(config, len(data.test(torch.device("cpu"))))
+    return data, space, training
+
+
 def _load_images(config: RetrainConfig, places: Places) -> ImageData:
     """The data set, with as many training images as asked for.
 
@@ -129,17 +157,17 @@ def _load_images(config: RetrainConfig, places: Places) -> ImageData:
             f"--train-images asks for {config.train_images} images, {config.dataset} has "
             f"{data.num_train} that are not held out; 0 takes all"
         )
-    if isinstance(data, Splits):
-        # Of images in memory this costs nothing; an image folder always has some.
-        _check_number(config, data.test(torch.device("cpu")))
+    if not data.num_test:
+        raise UserError(f"{config.dataset} has no test images here; retrain on another --dataset")
+    _check_number(config, data.num_test)
     return data.first(config.train_images) if config.train_images else data
 
 
-def _check_number(config: RetrainConfig, images: ImageSet) -> None:
-    if config.test_images > len(images):
+def _check_number(config: RetrainConfig, num: int) -> None:
+    if config.test_images > num:
         raise UserError(
             f"--test-images asks for {config.test_images} images, {config.dataset} has "
-            f"{len(images)}; 0 takes all"
+            f"{num}; 0 takes all"
         )
 
 
@@ -209,7 +237,7 @@ def _judge(
     config: RetrainConfig, training: Retraining, images: ImageSet, path: Path
 ) -> dict[str, Any]:
     """Accuracies of the averaged and of the last weights, and what pixels become on their way."""
-    _check_number(config, images)
+    _check_number(config, len(images))
     started = time.perf_counter()
     num = config.test_images or len(images)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -32,6 +33,26 @@ def num_cores() -> int:
 def one_thread() -> None:
     """Make torch use one thread in this process."""
     torch.set_num_threads(1)
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does.
+
+    Processes outlive a program that is killed, and would finish its work for nobody.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "the main process has no parent to watch"
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(process: Any) -> None:
+    process.join()
+    os._exit(1)
+
+
+def _start_worker() -> None:
+    one_thread()
+    end_with_parent()
 
 
 def run_threads(
@@ -87,7 +108,7 @@ def run_all(
         return
     # fork would copy the state of torch's threads, which it does not survive.
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(jobs, len(work)), context, initializer=one_thread)
+    executor = ProcessPoolExecutor(min(jobs, len(work)), context, initializer=_start_worker)
     try:
         pending = {executor.submit(function, item): at for at, item in enumerate(work)}
         while pending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -42,7 +43,8 @@ def processes(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
             )
         device = torch.device("cuda", rank)
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    # One judges and writes while the others wait, on 50,000 images and more.
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=6))
     try:
         yield Processes(Part(dist.get_rank(), dist.get_world_size())), device
     finally:

@@ -63,5 +63,15 @@ def add_machine(group: argparse._ArgumentGroup) -> None:
     """Options for what to compute with."""
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     group.add_argument(
-        "--checkpoint-seconds", type=float, default=30.0, metavar="S", help="between two (30)"
+        "--checkpoint-seconds", type=_seconds, default=30.0, metavar="S", help="between two (30)"
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"seconds, 0 or more, are wanted, got {text!r}")
+    return value

@@ -22,9 +22,10 @@ from rich.text import Text
 
 from benchmark.arch_file import FoundArch, read_arch
 from benchmark.config import HELP, RunConfig
+from benchmark.datasets import ImageData
 from benchmark.environment import choose_device
 from benchmark.errors import UserError, exit_with
-from benchmark.execute_retrain import retrain_one
+from benchmark.execute_retrain import check_retraining, retrain_one
 from benchmark.execute_search import search_one, searched_space
 from benchmark.files import check_writable
 from benchmark.jobs import num_cores, run_all
@@ -41,6 +42,17 @@ from benchmark.studies import STUDIES, Base, Study
 from benchmark.supernet import Progress, trained_supernet
 
 _APART = (*APART, "seed")
+_OF_IMAGES = (
+    "dataset",
+    "split_seed",
+    "held_out",
+    "image_size",
+    "jitter",
+    "train_images",
+    "score_images",
+    "batch_size",
+)
+"""The settings that decide which images a run loads, and whether they are enough."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +132,7 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     retrained = list(
         dict.fromkeys(one for study in request.studies if study.retrains for one in study.searches)
     )
-    # What is wrong with the data, the limits or the retraining is said before anything is trained.
-    for one in searches:
-        searched_space(one, request.places, load_images(one.run, request.places))
-    for one in retrained:
-        settings = one.run.space_settings()
-        space = settings.without_images()
-        arch = space.to_string(space.extremes()[1])
-        _retraining(request, FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()}))
+    _check(request, searches, retrained)
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
@@ -140,6 +145,28 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     }
     ended = _all(partial(_retrain, request), list(work.values()), request, tell, "retraining")
     return found, ended
+
+
+def _check(request: Request, searches: list[SearchConfig], retrained: list[SearchConfig]) -> None:
+    """Say what is wrong with data, limits and retraining before anything is trained."""
+    images: dict[tuple[Any, ...], ImageData] = {}
+    for one in searches:
+        key = tuple(getattr(one.run, name) for name in _OF_IMAGES)
+        if key not in images:
+            images[key] = load_images(one.run, request.places)
+        searched_space(one, request.places, images[key])
+    largest = []
+    for one in retrained:
+        settings = one.run.space_settings()
+        space = settings.without_images()
+        arch = space.to_string(space.extremes()[1])
+        found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
+        largest.append(_retraining(request, found))
+    for config in dict.fromkeys(largest):
+        try:
+            check_retraining(config, request.places, request.device)
+        except UserError as error:
+            raise UserError(f"--retrain-preset {request.retrain_preset}: {error}") from None
 
 
 def _all(

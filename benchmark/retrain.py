@@ -70,7 +70,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     structure = {name: value for name in STRUCTURE if (value := getattr(given, name)) is not None}
     settings = given_settings(given, RetrainConfig, _APART)
     search = None
-    if given.arch.endswith(".json"):
+    if given.arch.endswith(".json") or Path(given.arch).exists():
         found = read_arch(Path(given.arch))
         if structure:
             raise UserError(
@@ -107,6 +107,9 @@ def retrain(request: Request) -> tuple[dict[str, Any], Path]:
 
 def outcome_lines(record: dict[str, Any], path: Path) -> list[str]:
     """What a retraining reached, for a terminal."""
+    kept = "weights, ONNX, record"
+    if not all((path / name).exists() for name in ("weights.safetensors", "model.onnx")):
+        kept = "record (weights and ONNX are gone: delete the folder to train again)"
     return [
         (
             f"{record['top1']:.2f} % top-1, {record['top5']:.2f} % top-5 on "
@@ -114,7 +117,7 @@ def outcome_lines(record: dict[str, Any], path: Path) -> list[str]:
             f"{record['top1_raw']:.2f} and {record['top5_raw']:.2f} %)"
         ),
         f"{record['flops'] / 1e6:.4g} M multiply-adds, {record['params'] / 1e6:.4g} M parameters",
-        f"weights, ONNX, record: {path}/",
+        f"{kept}: {path}/",
     ]
 
 

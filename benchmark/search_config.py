@@ -122,7 +122,7 @@ def search_config(
     search = {key: settings.pop(key) for key in own & settings.keys()} | search
     # A shorter training than the preset's must not be all warm-up.
     if "epochs" in run and "warmup_epochs" not in run:
-        settings["warmup_epochs"] = min(settings["warmup_epochs"], run["epochs"] // 2)
+        settings["warmup_epochs"] = min(settings["warmup_epochs"], max(0, run["epochs"] // 2))
     settings |= run
     if search.get("ensemble", ""):
         settings["sharing"] = "one-shot"

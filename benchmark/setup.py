@@ -81,7 +81,8 @@ def load_images(config: RunConfig, places: Places) -> ImageData:
     """The data set's images, the training images cut to ``train_images``.
 
     Raises:
-        UserError: files missing or damaged; more images asked for than there are.
+        UserError: files missing or damaged; more images asked for than there are, to train or
+            to score on.
     """
     request = DataRequest(
         folder=places.data,
@@ -96,6 +97,11 @@ def load_images(config: RunConfig, places: Places) -> ImageData:
     if num > splits.num_train:
         raise UserError(
             f"--train-images asks for {num} images, {config.dataset} has {splits.num_train}"
+        )
+    if config.score_images > splits.num_valid:
+        raise UserError(
+            f"--score-images asks for {config.score_images} images, {config.dataset} has "
+            f"{splits.num_valid} to score on; 0 takes all"
         )
     splits = splits.first(num) if num else splits
     if config.batch_size > splits.num_train:

@@ -168,6 +168,8 @@ def trained_supernet(
         processes.wait()
         environment.forget_peak_memory(device)
         log = restore(folder, trainer)
+        # Before the first process may remove what the others still read.
+        processes.wait()
         train(folder, trainer, log, progress, Clock(checkpoint_seconds))
         seconds = [epoch["seconds"] for epoch in log]
         record = {

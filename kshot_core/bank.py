@@ -56,7 +56,8 @@ class KShot(nn.Module):
         seed: of the other copies' initial weights. No global random state is read or changed.
         group: maps a parameter's name to a group. Parameters of one group lie side by side and
             are merged in one product as soon as one of them is read, so a group should hold what
-            paths use together (``NASBench201.parameter_group``). Grouping never changes a result.
+            paths use together (``NASBench201.parameter_group``). Grouping changes no result
+            where a group is used whole or not at all.
     """
 
     def __init__(

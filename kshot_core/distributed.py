@@ -2,7 +2,8 @@
 
 Every process has the same weights, codes and random streams, and draws the same paths. Each takes
 its part of every batch and normalises by its own part's statistics, as usual; the gradients of the
-weights that the path used are averaged over the processes, and nothing else is exchanged.
+weights that the path used are averaged over the processes, and nothing else is exchanged. Running
+statistics, where a network keeps them, are averaged after every epoch.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from kshot_core.precision import PRECISIONS
@@ -32,8 +33,10 @@ class Recipe:
         simplex_weight_decay: of Adam on the simplex-net.
         regularisation: α, the weight of r_c in the simplex-net's loss (eq. 17), where a space
             has widths.
-        unsampled: ``"freeze"`` leaves weights that a step did not use alone (torch >= 2);
-            ``"decay"`` applies weight decay and momentum to them too, as the published runs did.
+        unsampled: ``"freeze"`` leaves an operation of a layer alone, all its copies and channels,
+            of which a step used nothing (torch >= 2); copies whose code is 0 and channels beyond
+            a path's width still decay and coast. ``"decay"`` applies weight decay and momentum to
+            all weights in every step, as the published runs did.
         compensate: under a code λ the merged weight moves with Σλ² of the learning rate; True
             divides the gradient by Σλ². Off by default: merging K independent copies also divides
             the squared norm of the weights by about K, and under batch-norm a step's effect is
@@ -78,11 +81,27 @@ class Recipe:
         for name, least in {
             "epochs": 0,
             "batch_size": 2,
+            "warmup_epochs": 0,
             "num_groups": 1,
             "simplex_every": 2,
         }.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("learning_rate", "simplex_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in (
+            "min_learning_rate",
+            "momentum",
+            "weight_decay",
+            "simplex_weight_decay",
+            "gradient_clip",
+            "regularisation",
+        ):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.momentum >= 1:
+            raise ValueError(f"momentum must be below 1, got {self.momentum}")
         if self.compensate and self.schedule == "joint":
             raise ValueError("compensate is for weight steps; a joint step has many codes at once")
         if self.batch_size < 2 * self.num_groups:

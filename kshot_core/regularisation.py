@@ -7,10 +7,12 @@ leaves open, and what was decided:
 * The distance of two settings is the ℓ1 distance of the paper, in steps from one width to the next.
 * The threshold m is a share of the mean distance of random widths, so that it means the same in
   every space. At its default, a half, two random settings are almost always distant.
-* The widths come from the architectures of a simplex step. Each is an anchor (c_k in eq. 15). Its
-  likeness c_i is drawn: its own widths, changed at random to less than m. The others c_j are the
-  widths of the step's other architectures, put on the anchor's operations; those nearer than m
-  are left out, since nothing should push them away.
+* The widths come from the architectures of a simplex step. Each is an anchor (c_i in eq. 15, with
+  which all others are compared). Its likeness c_k is drawn: its own widths, changed at random to
+  less than a distance that is uniform below m. (Almost all widths nearer than m are almost m away,
+  so that those drawn uniformly among them would never be near.) The others c_j are the widths of
+  the step's other architectures, put on the anchor's operations; those nearer than m are left
+  out, since nothing should push them away.
 * r_c is the mean over anchors. An anchor without distant widths adds log 1 = 0.
 
 Shapes: m architectures of a simplex step, K copies.
@@ -18,6 +20,7 @@ Shapes: m architectures of a simplex step, K copies.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +39,9 @@ class WidthRegularisation:
         width_sites: of the space; at least one.
         temperature: τ of eq. 15; .3 in the paper.
         share: the threshold m, as a share of the mean distance of random widths.
+
+    Raises:
+        ValueError: ``temperature`` or ``share`` is not above 0.
     """
 
     num_choices: tuple[int, ...]
@@ -43,9 +49,15 @@ class WidthRegularisation:
     temperature: float = 0.3
     share: float = 0.5
 
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning."""
+        for name in ("temperature", "share"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} of r_c must be above 0, got {getattr(self, name)}")
+
     @property
     def threshold(self) -> float:
-        """The distance m, in steps."""
+        """The distance m, in steps; 0 where no site has two widths."""
         # Two uniform choices of n are (n² - 1) / 3n steps apart on average.
         nums = [self.num_choices[site] for site in self.width_sites]
         return self.share * sum((num**2 - 1) / (3 * num) for num in nums)
@@ -70,7 +82,8 @@ class WidthRegularisation:
             shown += [anchor, self.like(anchor, generator)]
             for column, other in enumerate(archs):
                 shown.append(self.dressed(anchor, other))
-                distant[row, column] = self.distance(anchor, other) >= self.threshold
+                far = self.distance(anchor, other) >= self.threshold
+                distant[row, column] = row != column and far
         codes = codes_of(shown).view(m, m + 2, -1)
         # (m, m + 1): the likeness first, then all others.
         likeness = (codes[:, :1] * codes[:, 1:]).sum(2) / self.temperature
@@ -90,10 +103,13 @@ class WidthRegularisation:
         return tuple(choices)
 
     def like(self, arch: Arch, generator: torch.Generator) -> Arch:
-        """``arch`` with widths drawn anew, site after site, where that keeps them below m."""
+        """``arch`` with widths drawn anew, site after site, where that keeps them near.
+
+        Near is a distance below one that is drawn, uniform between 0 and m.
+        """
         order = torch.randperm(len(self.width_sites), generator=generator).tolist()
-        draws = torch.rand(len(order), generator=generator, dtype=torch.float64).tolist()
-        choices, left = list(arch), self.threshold
+        draws = torch.rand(len(order) + 1, generator=generator, dtype=torch.float64).tolist()
+        choices, left = list(arch), draws.pop() * self.threshold
         for position, draw in zip(order, draws, strict=True):
             site = self.width_sites[position]
             choice = int(draw * self.num_choices[site])

@@ -217,7 +217,7 @@ class Retraining:
         """Take up a state that ``state()`` of an equal training returned.
 
         Raises:
-            ValueError: the state is of another network or recipe.
+            ValueError: the state is of another network.
         """
         try:
             self.network.load_state_dict(part_of(state, "network/"))

@@ -46,6 +46,10 @@ class Survivors:
         Args:
             objectives: two of each new individual, both to be low; at least one individual.
         """
+        if self._num_told:
+            # By age, which decides between equals; pymoo leaves them by front and crowding.
+            survivors = self._algorithm.pop
+            self._algorithm.pop = survivors[np.argsort(survivors.get("X")[:, 0])]
         numbers = np.arange(len(objectives))[:, None] + self._num_told
         self._num_told += len(objectives)
         self._algorithm.tell(infills=Population.new(X=numbers, F=np.array(objectives, dtype=float)))

@@ -58,6 +58,7 @@ class Trainer:
         processes: Processes = ALONE,
         widths: WidthRegularisation | None = None,
     ) -> None:
+        processes.part.of(recipe.batch_size)
         if recipe.batch_size < 2 * recipe.num_groups * processes.part.num:
             raise ValueError(
                 f"batch_size {recipe.batch_size} leaves fewer than 2 images for each of "
@@ -86,8 +87,9 @@ class Trainer:
             if self.simplex
             else None
         )
-        # r_c needs codes that are learnt.
-        self.widths = widths if self.simplex and recipe.regularisation > 0 else None
+        # r_c needs codes that are learnt, and widths that differ.
+        needed = self.simplex and recipe.regularisation > 0 and widths and widths.threshold > 0
+        self.widths = widths if needed else None
         purposes = ["batches", "paths", "simplex batches", "simplex paths"]
         purposes += ["widths"] if self.widths else []
         self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
@@ -109,7 +111,7 @@ class Trainer:
         recipe, warm = self.recipe, self.epoch < self.recipe.warmup_epochs
         learns = self.simplex_optimizer is not None and not warm
         batches = self.images.training_batches(recipe.batch_size, self.streams["batches"])
-        extra: Iterator[tuple[Tensor, Tensor]] = iter(())
+        extra: Iterator[tuple[Tensor, Tensor]] | None = None
         if learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra":
             extra = self.images.training_batches(recipe.batch_size, self.streams["simplex batches"])
         per_epoch = len(self.images) // recipe.batch_size
@@ -117,20 +119,23 @@ class Trainer:
         # The cosine runs over the share of images seen, whatever kind of step saw them.
         for index, (x, y) in enumerate(batches):
             self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
-            turn = index % recipe.simplex_every == recipe.simplex_every - 1
+            # Counted over the whole training, as in algorithm 2: an epoch may be no multiple.
+            step = self.num_weight_steps + self.num_simplex_steps
             if learns and recipe.schedule == "joint":
                 _append(seen, self._joint_step(x, y))
-            elif learns and turn and recipe.simplex_batches == "shared":
+            elif learns and (step + 1) % recipe.simplex_every == 0 and extra is None:
                 _append(seen, self._simplex_step(x, y))
             else:
                 _append(seen, self._weight_step(x, y, warm))
                 # r - 1 weight steps for each simplex step, as when they share the epoch's batches.
-                if learns and index % (recipe.simplex_every - 1) == 0:
+                if extra is not None and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
                     for batch in _take_one(extra):
                         _append(seen, self._simplex_step(*batch))
         self.epoch += 1
         means = {name: torch.stack(values).mean() for name, values in seen.items()}
-        self.processes.average(list(means.values()))
+        # Running statistics are each process's own; all are to go on with the same ones.
+        running = [buffer for buffer in self.shared.buffers() if buffer.is_floating_point()]
+        self.processes.average([*means.values(), *running])
         figures: dict[str, float] = {"epoch": self.epoch}
         figures |= {name: value.item() for name, value in means.items()}
         for name, value in figures.items():
@@ -254,7 +259,7 @@ class Trainer:
         """Take up a state that ``state()`` of an equal trainer returned.
 
         Raises:
-            ValueError: the state is of another network, strategy or recipe.
+            ValueError: the state is of another network or strategy.
         """
         try:
             self.shared.load_state_dict(part_of(state, "shared/"))

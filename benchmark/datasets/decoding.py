@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -16,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.datasets.jpeg import Pixels, UnreadableImageError
 from benchmark.errors import UserError
-from benchmark.jobs import num_cores
+from benchmark.jobs import end_with_parent, num_cores
 
 Read: TypeAlias = Callable[[str, int], Pixels]
 """From a file and a seed to pixels (size, size, 3)."""
@@ -166,15 +165,7 @@ def _as_it_is(decoded: Any) -> Any:
 
 
 def _end_with_the_program(_: int) -> None:
-    """A fork server's processes outlive a program that is killed, unless they watch it."""
-    program = multiprocessing.parent_process()
-    assert program is not None
-    threading.Thread(target=_end_after, args=(program,), daemon=True).start()
-
-
-def _end_after(program: Any) -> None:
-    program.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _start(decode: _Decode, workers: int) -> DataLoader[Decoded]:

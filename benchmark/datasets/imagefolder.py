@@ -90,6 +90,16 @@ class ImageFolder:
         """Number of training images, those held out not counted."""
         return len(self.chosen)
 
+    @property
+    def num_valid(self) -> int:
+        """Number of images that architectures are scored on."""
+        return len(self.held_out)
+
+    @property
+    def num_test(self) -> int:
+        """Number of images that retrained networks are judged by; 0 where there are none."""
+        return len(self.test_order)
+
     def first(self, num: int) -> ImageFolder:
         """The same with the first ``num`` training images of the random order alone."""
         return dataclasses.replace(self, chosen=self.chosen[:num])

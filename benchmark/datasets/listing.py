@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,11 +93,13 @@ def _list_folder(folder: Path) -> tuple[list[str], int]:
 def _list_class(folder: Path) -> list[tuple[str, int]]:
     """Names and sizes of a class's images, sorted by name."""
     with _looking_at(folder), os.scandir(folder) as entries:
-        images = sorted(
-            (entry.name, entry.stat().st_size)
+        named = [
+            (entry.name, entry.stat())
             for entry in entries
             if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
-        )
+        ]
+    # A pipe of that name would never end.
+    images = sorted((name, info.st_size) for name, info in named if stat.S_ISREG(info.st_mode))
     if not images:
         raise UserError(
             f"{folder} has no images ({', '.join(SUFFIXES)} in any case); "

@@ -80,6 +80,16 @@ class Splits:
         """Number of training images."""
         return len(self.train_labels)
 
+    @property
+    def num_valid(self) -> int:
+        """Number of images that architectures are scored on."""
+        return len(self.valid_labels)
+
+    @property
+    def num_test(self) -> int:
+        """Number of images that retrained networks are judged by; 0 where there are none."""
+        return 0 if self.test_labels is None else len(self.test_labels)
+
     def first(self, num: int) -> Splits:
         """The same with the first ``num`` training images alone."""
         images, labels = self.train_images[:num], self.train_labels[:num]
@@ -137,6 +147,16 @@ class ImageData(Protocol):
     @property
     def num_train(self) -> int:
         """Number of training images, those held out not counted."""
+        ...
+
+    @property
+    def num_valid(self) -> int:
+        """Number of images that architectures are scored on."""
+        ...
+
+    @property
+    def num_test(self) -> int:
+        """Number of images that retrained networks are judged by; 0 where there are none."""
         ...
 
     @property

@@ -14,6 +14,9 @@ from kshot_core.space import Arch
 class FewShot(nn.Module):
     """The choice at ``site`` picks the copy; no weight is shared across copies.
 
+    The bank trains all copies of an operation together: those that were not picked get a gradient
+    of 0, so they decay and coast in steps that use the operation in another copy.
+
     With fewer copies than choices, neighbouring choices share one: choice c of n goes to copy
     floor(c·K/n).
 

@@ -15,8 +15,9 @@ class RandomCodes(nn.Module):
 
     The paper draws λ at random and keeps it; a table with a row per architecture is out of reach
     in large spaces. Here every choice at every site has a frozen normal vector of K logits, and a
-    code is the softmax of the sum over the sites, scaled so that each logit is standard normal
-    over architectures: a logistic-normal code that is the same whenever it is asked for.
+    code is the softmax of the sum over the sites, shifted and scaled so that over uniform
+    architectures each logit has mean 0 and variance 1: a logistic-normal code that is the same
+    whenever it is asked for.
 
     Args:
         num_choices: number of choices at each site.
@@ -29,9 +30,15 @@ class RandomCodes(nn.Module):
         self.K = K
         self.num_choices = tuple(num_choices)
         generator = torch.Generator().manual_seed(seed)
-        logits = torch.randn(sum(self.num_choices), K, generator=generator)
+        sites = torch.split(
+            torch.randn(sum(self.num_choices), K, generator=generator), list(self.num_choices)
+        )
+        # A mean other than 0 would leave a copy idle in all architectures alike.
+        centred = [site - site.mean(0) for site in sites]
+        variance = torch.stack([site.square().mean(0) for site in centred]).sum(0)
         self.logits: Tensor
-        self.register_buffer("logits", logits / len(self.num_choices) ** 0.5)
+        # Where no site leaves a choice every logit is 0.
+        self.register_buffer("logits", torch.cat(centred) / variance.clamp_min(1e-12).sqrt())
 
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """Codes (A, K)."""

@@ -124,7 +124,8 @@ class MobileNetV2:
 
     def extremes(self) -> tuple[Arch, Arch]:
         """Identities wherever they fit, at the least width; the largest blocks at the full one."""
-        # Each choice adds to the cost whatever the others are, so the ends are choice by choice.
+        # An identity passes on its input's width, so it is not always the cheapest; at the least
+        # widths it is, since layers of a stage have as many channels as each other.
         operations = self.num_choices[: self.num_layers]
         least = tuple(_IDENTITY if num > _IDENTITY else 0 for num in operations)
         most = (_IDENTITY - 1,) * self.num_layers

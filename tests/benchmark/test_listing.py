@@ -124,6 +124,15 @@ def test_a_folder_of_another_kind_is_refused(
     assert "\n" not in str(caught.value)
 
 
+def test_what_is_no_file_is_no_image(folder: Path) -> None:
+    """A pipe would be waited for, for ever."""
+    wanted = list_images(folder / "train").names
+    (one, *_) = sorted((folder / "train").iterdir())
+    os.mkfifo(one / "aaa.JPEG")
+    (one / "aab.JPEG").mkdir()
+    assert list_images(folder / "train").names == wanted
+
+
 def test_an_unreadable_class_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 

@@ -147,6 +147,12 @@ def test_a_search_of_cells_compares_methods() -> None:
         (["--preset", "quick", "--study", "table6"], "give the larger one with --max-flops"),
         (["--retrain-epochs", "-1"], "epochs must be"),
         (["--max-flops", "10"], r"change --max-flops"),
+        (["--score-images", "99999"], r"has 20000 to score on; 0 takes all"),
+        (["--epochs", "-1"], "epochs must be at least 0, got -1"),
+        (["--gradient-clip", "nan"], "--gradient-clip must be 0 or more, got nan"),
+        (["--width-temperature", "nan"], "--width-temperature must be above 0, got nan"),
+        (["--width-distance", "0"], "--width-distance must be above 0, got 0"),
+        (["--momentum", "1"], "momentum must be below 1"),
     ],
 )
 def test_bad_options_are_one_line(given: list[str], message: str, tmp_path: Path) -> None:

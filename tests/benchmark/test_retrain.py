@@ -14,12 +14,13 @@ from typing import Any
 import onnxruntime
 import pytest
 import torch
+from pictures import write_folder
 from retrainings import ARCH, CELL, SPACE_OPTIONS, TINY, tiny, write_arch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from benchmark import execute_retrain
-from benchmark.datasets import digits
+from benchmark.datasets import digits, load_splits
 from benchmark.datasets.splits import DataRequest, Splits
 from benchmark.errors import UserError
 from benchmark.execute_retrain import retrain_one
@@ -86,6 +87,38 @@ def test_a_data_set_without_test_images_is_refused_before_training(
     with pytest.raises(UserError, match="has no test images here"):
         run_tiny(TINY, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--test-images", "13"], "--test-images asks for 13 images, imagenet has 12"),
+        (["--test-images", "9"], "of 12 images cannot be read"),
+    ],
+)
+def test_what_a_folder_cannot_judge_is_said_before_training(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute_retrain, "load_splits", load_splits)
+    write_folder(tmp_path / "images", classes=3, train=10, val=4)
+    for path in list((tmp_path / "images" / "val").rglob("*.png"))[:4]:
+        path.write_bytes(b"no image")
+    options = ["--arch", ARCH, *SPACE_OPTIONS, "--batch-size", "6", *options]
+    options += ["--dataset", "imagenet", "--data", str(tmp_path / "images")]
+    with pytest.raises(UserError, match=message):
+        main([*options, "--image-size", "16", "--results", str(tmp_path / "results")])
+    assert not list(tmp_path.rglob("config.json"))
+
+
+def test_a_finished_retraining_says_what_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [*SPACE_OPTIONS, "--arch", ARCH, "--results", str(tmp_path), "--epochs", "1"]
+    main(options)
+    assert "weights, ONNX, record:" in capsys.readouterr().out
+    next(tmp_path.rglob("model.onnx")).unlink()
+    main(options)
+    assert "weights and ONNX are gone: delete the folder" in capsys.readouterr().out
 
 
 def test_missing_exporter_is_said_before_training(

@@ -131,11 +131,18 @@ def test_a_file_of_something_else_is_one_clear_line(
     assert message in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\x00", '{"search": NaN}', "[" * 10**5])
 def test_a_damaged_file_is_one_clear_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "arch.json").write_text(text)
     with pytest.raises(UserError, match=r"arch\.json .*like a search's arch\.json"):
         parse(["--arch", str(tmp_path / "arch.json")])
+
+
+def test_a_file_of_any_name_and_a_folder_are_no_architecture(tmp_path: Path) -> None:
+    path = write_arch(tmp_path / "found")
+    assert parse(["--arch", path]).config.arch == ARCH
+    with pytest.raises(UserError, match=r"cannot read --arch .*: Is a directory"):
+        parse(["--arch", str(tmp_path)])
 
 
 def test_a_file_and_a_space_besides_are_refused(tmp_path: Path) -> None:

@@ -60,7 +60,34 @@ def test_a_likeness_keeps_the_operations_and_is_nearer_than_the_threshold(
 
 def test_likenesses_differ_from_their_anchors() -> None:
     likes = {_regularisation().like((0, 2, 2, 2, 2), _generator(seed)) for seed in range(50)}
-    assert len(likes) > 20
+    assert len(likes) > 10
+
+
+def test_likenesses_are_near_and_far_below_the_threshold() -> None:
+    """Drawn uniformly, nearly all would be at the threshold."""
+    space = MobileNetV2()
+    regularisation = WidthRegularisation(space.num_choices, space.width_sites)
+    arch = SAMPLERS["uniform"](space)(_generator())[0]
+    distances = [
+        regularisation.distance(arch, regularisation.like(arch, _generator(seed)))
+        for seed in range(400)
+    ]
+    shares = torch.tensor(distances) / regularisation.threshold
+    quartiles = shares.quantile(torch.tensor([0.25, 0.5, 0.75]))
+    torch.testing.assert_close(quartiles, torch.tensor([0.25, 0.5, 0.75]), rtol=0, atol=0.1)
+
+
+def test_a_threshold_of_nothing_tells_nothing_apart() -> None:
+    with pytest.raises(ValueError, match=r"share of r_c must be above 0, got 0\.0"):
+        _regularisation(share=0.0)
+    # One width a site: every two settings of them are the same.
+    one = WidthRegularisation((3, 1, 1), (1, 2))
+    assert one.threshold == 0
+    codes = one(
+        lambda shown: torch.full((len(shown), 2), 0.5), [(0, 0, 0), (1, 0, 0)], _generator()
+    )
+    # Of others the second is counted, never the anchor itself.
+    assert codes.item() == pytest.approx(math.log(2))
 
 
 def test_the_value_is_equation_16_averaged_over_anchors() -> None:

@@ -39,6 +39,22 @@ def test_random_codes_are_spread_over_the_simplex() -> None:
     assert 0.7 < centred.std() / 0.75**0.5 < 1.3, "unit normal logits, their mean taken away"
 
 
+@pytest.mark.parametrize("num_choices", [(5,) * 6, (13,) * 21 + (5,) * 24, (2, 7, 1)])
+def test_logits_of_random_codes_are_standard_normal_over_architectures(
+    num_choices: tuple[int, ...],
+) -> None:
+    logits = RandomCodes(num_choices, 4, seed=2).logits.split(list(num_choices))
+    # A uniform architecture's logit is a sum of independent draws, one from each site.
+    mean = sum(site.mean(0) for site in logits)
+    variance = sum(site.var(0, unbiased=False) for site in logits)
+    torch.testing.assert_close(mean, torch.zeros(4), rtol=0, atol=1e-5)
+    torch.testing.assert_close(variance, torch.ones(4))
+
+
+def test_random_codes_of_a_single_architecture_are_equal() -> None:
+    assert RandomCodes((1, 1), 4)([(0, 0)]).tolist() == [[0.25] * 4]
+
+
 def test_random_codes_are_not_trained() -> None:
     assert list(RandomCodes(SPACE.num_choices, 4).parameters()) == []
 

@@ -12,6 +12,7 @@ from pymoo.config import Config
 from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.termination import NoTermination
+from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
 from kshot_core.survival import Survivors
@@ -42,6 +43,32 @@ def test_better_ranks_survive() -> None:
         worst = max(ranks[number] for number in kept)
         assert all(ranks[number] >= worst for number in lost)
         alive = {number: alive[number] for number in kept}
+
+
+def test_of_equally_crowded_ones_the_younger_survives() -> None:
+    """Old or new: pymoo leaves survivors in another order than by age."""
+    draw, decided = random.Random(0), 0
+    for _ in range(60):
+        survivors, alive, told = Survivors(8), dict[int, tuple[float, float]](), 0
+        for _ in range(6):
+            new = [(float(draw.randrange(6)), float(draw.randrange(6))) for _ in range(8)]
+            alive |= dict(enumerate(new, told))
+            told += 8
+            kept = set(survivors.after(new))
+            ranks = {number: _rank(number, alive) for number in alive}
+            last = [
+                number
+                for number in sorted(alive)
+                if ranks[number] == ranks[max(kept, key=lambda number: ranks[number])]
+            ]
+            crowding = calc_crowding_distance(np.array([alive[number] for number in last]))
+            distances = dict(zip(last, crowding, strict=True))
+            for lost in set(last) - kept:
+                equals = {n for n in last if n in kept and distances[n] == distances[lost]}
+                decided += len(equals)
+                assert all(number > lost for number in equals)
+            alive = {number: alive[number] for number in kept}
+    assert decided > 100
 
 
 def test_they_are_those_of_pymoo_where_nothing_is_equal() -> None:

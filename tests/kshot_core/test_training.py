@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.bank import KShot
-from kshot_core.data import ImageSet
+from kshot_core.data import ImageSet, Part
+from kshot_core.distributed import Processes
 from kshot_core.recipe import Recipe
 from kshot_core.sampling import SAMPLERS, Sampler
 from kshot_core.sharing import SHARING, SharingOptions
@@ -103,6 +104,38 @@ def test_numbers_of_steps_after_the_warm_up(
         assert math.isfinite(figures["weight_loss"])
         assert ("simplex_loss" in figures) == (changes.get("schedule") != "joint")
     assert [figures["epoch"] for figures in (first, second, third)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("num_images", "changes", "num_steps"),
+    [
+        # Three batches an epoch, one, two: an epoch is no multiple of the alternation.
+        (24, {"epochs": 8}, (12, 12)),
+        (8, {"epochs": 8}, (4, 4)),
+        (16, {"epochs": 8, "simplex_every": 4}, (12, 4)),
+        (24, {"epochs": 8, "simplex_batches": "extra", "simplex_every": 3}, (24, 12)),
+    ],
+)
+def test_steps_are_counted_over_the_whole_training(
+    num_images: int, changes: dict[str, Any], num_steps: tuple[int, int]
+) -> None:
+    images = made_up.images(num_images)
+    *_, last = fit(_trainer(images=images, warmup_epochs=0, **changes))
+    assert (last["num_weight_steps"], last["num_simplex_steps"]) == num_steps
+
+
+def test_a_batch_that_processes_cannot_share_is_refused_at_once() -> None:
+    trainer = _trainer()
+    with pytest.raises(ValueError, match="a batch of 8 does not divide among 3 processes"):
+        Trainer(
+            trainer.shared,
+            trainer.sharing,
+            trainer.sampler,
+            IMAGES,
+            RECIPE,
+            0,
+            processes=Processes(Part(0, 3)),
+        )
 
 
 @pytest.mark.parametrize("name", ["one-shot", "fixed", "random", "few-shot"])
@@ -414,6 +447,14 @@ def test_divergence_is_an_error(name: str) -> None:
         {"num_groups": 0},
         {"simplex_every": 1},
         {"batch_size": 31, "num_groups": 16},
+        {"learning_rate": math.nan},
+        {"learning_rate": 0.0},
+        {"momentum": 1.0},
+        {"weight_decay": math.nan},
+        {"regularisation": -1.0},
+        {"gradient_clip": -1.0},
+        {"warmup_epochs": -1},
+        {"simplex_learning_rate": math.inf},
     ],
 )
 def test_settings_that_cannot_train_are_refused(changes: dict[str, Any]) -> None:
