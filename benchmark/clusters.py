@@ -234,7 +234,8 @@ def main_comparison(
     A cluster stands beside all others that agree with it in every setting but ``own``. It is a side
     study's where another one of the same key, which differs in no more than two settings, stands
     beside all that it stands beside, and more: a single K at other epochs, say, when many K were
-    run at the usual ones.
+    run at the usual ones. What is left in keeps its ``baseline``, a side study's or not: without it
+    a row has nothing to be compared with.
 
     Args:
         members: the clusters.
@@ -244,7 +245,7 @@ def main_comparison(
     beside = [
         {key(other) for other in members if same_settings(one, other, own)} for one in members
     ]
-    return [
+    kept = [
         one
         for one, mine in zip(members, beside, strict=True)
         if not any(
@@ -255,11 +256,21 @@ def main_comparison(
             for other, theirs in zip(members, beside, strict=True)
         )
     ]
+    needed = {id(one) for one in kept}
+    needed |= {id(single) for one in kept if (single := baseline(one, members))}
+    return [one for one in members if id(one) in needed]
 
 
 def baseline(one: Cluster, candidates: Sequence[Cluster]) -> Cluster | None:
     """The one-shot cluster of otherwise equal settings; ``None`` without exactly one."""
-    found = [c for c in candidates if c.sharing == "one-shot" and same_settings(one, c)]
+    found = [
+        other
+        for other in candidates
+        if other.sharing == "one-shot"
+        # A search and the training of its supernet have other settings and other costs.
+        and ("method" in one.protocol) == ("method" in other.protocol)
+        and same_settings(one, other)
+    ]
     return found[0] if len(found) == 1 else None
 
 

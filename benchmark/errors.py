@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import NoReturn
+
+# How torch says so: a RuntimeError, of a class of its own for accelerators alone. By its text it
+# is known without importing torch here.
+_LACKS_MEMORY = ("out of memory", "can't allocate memory")
+# Of an allocator's account, which goes on about its settings.
+_LONGEST = 200
 
 
 class UserError(Exception):
@@ -16,14 +23,31 @@ class UserError(Exception):
 def exit_with(main: Callable[[], object]) -> None:
     """Run ``main`` as a program: a ``UserError`` is printed as one line and exits with code 2.
 
-    Ctrl-C exits with 130, the shell's convention, after saying that a rerun goes on from there.
+    So is running out of memory, of the machine or of its accelerator. Ctrl-C exits with 130, the
+    shell's convention, after saying that a rerun goes on from there.
     """
     try:
         main()
     except UserError as error:
-        line = " ".join(str(error).split())
-        print(f"error: {line}", file=sys.stderr)
-        raise SystemExit(2) from None
+        _refuse(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        what = (str(error).strip() or "no more to be had").splitlines()[0][:_LONGEST].rstrip(".")
+        _refuse(
+            f"not enough memory for these settings: {what}; "
+            "make the images, the network or the batch smaller"
+        )
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _lacks_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _LACKS_MEMORY)
+
+
+def _refuse(text: str) -> NoReturn:
+    print(f"error: {' '.join(text.split())}", file=sys.stderr)
+    raise SystemExit(2) from None

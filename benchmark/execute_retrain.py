@@ -65,6 +65,7 @@ def retrain_one(
         / f"seed{config.seed}-{config.run_id()}",
         config.to_dict(),
         config.run_id(),
+        ("top1", "top5", "top1_raw", "top5_raw", "flops", "params", "num_test_images"),
     )
     record = folder.record()
     if record is not None:

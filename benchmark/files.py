@@ -10,7 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from benchmark.errors import UserError
+
+PART = ".part-"
+"""What the name of a file starts with while it is being written."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
@@ -24,7 +29,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.name)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=PART, suffix=path.name)
     except OSError as error:
         raise UserError(
             f"cannot write {path}: {error.strerror or error}; "
@@ -41,6 +46,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
+    except SafetensorError as error:
+        # Its writer's word for a full disk, among others.
+        raise UserError(f"cannot write {path}: {error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -71,10 +71,10 @@ def outcomes(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
         searches: the result of ``load_searches``.
 
     Returns:
-        The search's ``config.`` and ``environment.`` columns, ``recipe.`` columns with the
-        retraining's settings, ``space``, ``folder``, ``ACCURACIES``, ``flops``, ``params``,
-        ``retrainings`` (their folders) and the search's costs, missing where its record is not at
-        hand. A search whose architecture was not retrained has a row without accuracies.
+        The search's ``config.`` and ``environment.`` columns and ``num_processes``, ``recipe.``
+        columns with the retraining's settings, ``space``, ``folder``, ``ACCURACIES``, ``flops``,
+        ``params``, ``retrainings`` (their folders) and the search's costs, missing where its record
+        is not at hand. A search whose architecture was not retrained has a row without accuracies.
     """
     finders = Finders(searches)
     joined: dict[tuple[Any, ...], tuple[pd.Series, dict[str, str], list[int]]] = {}
@@ -93,7 +93,7 @@ def outcomes(retrained: pd.DataFrame, searches: pd.DataFrame) -> pd.DataFrame:
         config = {
             str(name): value
             for name, value in search.items()
-            if str(name).startswith(("config.", "environment."))
+            if str(name).startswith("config.") or _of_machine(str(name))
         }
         rows.append(
             {
@@ -120,6 +120,10 @@ def outcome_clusters(frame: pd.DataFrame, *, machine: bool = False) -> list[Clus
         machine: whether what the search ran on sets it apart, as it does in costs.
     """
     return clusters(frame, _PREFIXES, MACHINE if machine else ())
+
+
+def _of_machine(name: str) -> bool:
+    return name.startswith("environment.") or name in MACHINE
 
 
 def _key(row: pd.Series, arch: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.errors import UserError
-from benchmark.rows import Required, as_table, parse, read_row
+from benchmark.rows import AGAIN, Required, as_table, parse, read_row
 
 _REQUIRED: Required = {
     "config.dataset": str,
@@ -80,7 +80,7 @@ def load_predictions(run: Path) -> NDArray[np.void]:
     if scores.ndim != 1 or scores.dtype != PREDICTION:
         raise UserError(
             f"{path} should hold index, accuracy, loss and true in one row per arch, got "
-            f"{scores.dtype} of shape {scores.shape}; run again to rewrite it"
+            f"{scores.dtype} of shape {scores.shape}; {AGAIN}"
         )
     return scores
 
@@ -96,7 +96,7 @@ def load_codes(run: Path) -> NDArray[np.float32]:
     if codes.ndim != 2 or codes.dtype.kind != "f" or not bool(np.isfinite(codes).all()):
         raise UserError(
             f"{path} should hold finite codes of shape (archs, K), got {codes.dtype} "
-            f"of shape {codes.shape}; run again to rewrite it"
+            f"of shape {codes.shape}; {AGAIN}"
         )
     return codes
 
@@ -124,8 +124,11 @@ def load_log(run: Path) -> pd.DataFrame:
 def _load_array(path: Path) -> NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"cannot read the array {path}: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot read the array {path}: {error.strerror}; {AGAIN}") from None
+    except (ValueError, EOFError):
+        # numpy would advise to trust the file.
+        raise UserError(f"{path} is no .npy array, or is cut short; {AGAIN}") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path} should be a single .npy array, got an archive")
     return array

@@ -9,6 +9,7 @@ does not have are missing.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.config import RunConfig
 from benchmark.errors import UserError
-from benchmark.rows import Required, as_table, read_row
+from benchmark.retrain_config import RetrainConfig
+from benchmark.rows import Kinds, Required, as_table, is_of, read_row
+from benchmark.search_config import SearchConfig
+from benchmark.space_settings import SpaceSettings
 
 _NUMBER = (int, float)
 _MAYBE = (int, float, type(None))
@@ -28,6 +33,8 @@ _CONFIG: Required = {
     "config.space": str,
     "config.seed": int,
 }
+SEARCH_AGAIN = "delete its folder and search again"
+"""What helps against a damaged file: a finished search is not redone, nor any file of it."""
 _SHARED: Required = {**_CONFIG, "config.sharing": str, "config.K": int}
 
 
@@ -40,6 +47,12 @@ class _Kind:
     # Of a record's path: how far from its end the search space's name stands.
     space: int
     required: Required
+    # Whose fields the config has; a record of an older version may lack some.
+    configs: tuple[type, ...]
+    # How to get another record: the end of the line that refuses one.
+    again: str
+    # What the record has of architectures, as text.
+    archs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
 
 
@@ -55,6 +68,8 @@ _SUPERNETS = _Kind(
         "num_weight_steps": int,
         "num_simplex_steps": int,
     },
+    (RunConfig,),
+    "delete its folder and train again",
 )
 _SEARCHES = _Kind(
     "search",
@@ -81,6 +96,9 @@ _SEARCHES = _Kind(
         "best.params": _NUMBER,
         "best.true": _MAYBE,
     },
+    (RunConfig, SearchConfig),
+    SEARCH_AGAIN,
+    ("best.arch",),
     ("optimum.arch", "optimum.true", "truth.column", "truth.sha256"),
 )
 _RETRAINED = _Kind(
@@ -98,6 +116,9 @@ _RETRAINED = _Kind(
         "top5_raw": _NUMBER,
         "num_test_images": int,
     },
+    (RetrainConfig,),
+    "delete its folder and retrain",
+    ("config.arch",),
     ("search.record",),
 )
 
@@ -153,11 +174,9 @@ def load_evaluated(search: Path, num_scored: int | None = None) -> pd.DataFrame:
     numbers = ("number", "generation", "accuracy", "loss", "flops", "params")
     table = _read_csv(path, ("arch",), numbers, ("true",))
     if not table["number"].diff().iloc[1:].eq(1).all():
-        raise UserError(f"{path} should count its rows in number; search again to rewrite it")
+        raise UserError(f"{path} should count its rows in number; {SEARCH_AGAIN}")
     if num_scored is not None and len(table) != num_scored:
-        raise UserError(
-            f"{path} should have {num_scored} rows, got {len(table)}; search again to rewrite it"
-        )
+        raise UserError(f"{path} should have {num_scored} rows, got {len(table)}; {SEARCH_AGAIN}")
     return table
 
 
@@ -178,12 +197,13 @@ def _load(results: Path, kind: _Kind) -> pd.DataFrame:
         return pd.DataFrame(columns=pd.Index(columns))
     rows: list[Mapping[str, Any]] = []
     for path in paths:
-        row = read_row(path, kind.required)
+        row = read_row(path, kind.required, kind.again)
         if row["kind"] != kind.name:
             raise UserError(
                 f"{path} should be of kind {kind.name}, got {row['kind']!r}; "
                 f"move it out of {folder}"
             )
+        _check_config(path, row, kind)
         place = path.parent
         rows.append(
             {
@@ -200,23 +220,49 @@ def _load(results: Path, kind: _Kind) -> pd.DataFrame:
     return table
 
 
+def _check_config(path: Path, row: Mapping[str, Any], kind: _Kind) -> None:
+    """Refuse settings that are none, before a table or a figure stumbles over them.
+
+    Raises:
+        UserError: a setting of another type, or settings or an architecture of no space.
+    """
+    for field in (field for one in kind.configs for field in dataclasses.fields(one)):
+        name = f"config.{field.name}"
+        wanted = type(field.default)
+        if name not in row or field.default is dataclasses.MISSING:
+            continue
+        kinds: Kinds = _NUMBER if wanted is float else wanted
+        if type(row[name]) is not bool if wanted is bool else not is_of(row[name], kinds):
+            raise UserError(
+                f"{path} should have {name} of type {wanted.__name__}, got {row[name]!r}; "
+                f"{kind.again}"
+            )
+    names = [field.name for field in dataclasses.fields(SpaceSettings)]
+    given = {name: row[f"config.{name}"] for name in names if f"config.{name}" in row}
+    try:
+        settings = SpaceSettings(**given)
+        for name in kind.archs:
+            settings.arch(row[name])
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}; {kind.again}") from None
+
+
 def _read_csv(
     path: Path, texts: Sequence[str], numbers: Sequence[str], optional: Sequence[str] = ()
 ) -> pd.DataFrame:
     """A CSV file of these columns, every cell filled but in optional ones, every number finite."""
-    advice = "search again to rewrite it"
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
         line = str(error).strip().splitlines()[0]
-        raise UserError(f"cannot read the table {path}: {line}; {advice}") from None
+        raise UserError(f"cannot read the table {path}: {line}; {SEARCH_AGAIN}") from None
     wanted = {*texts, *numbers}
     known = wanted <= set(table.columns) <= wanted | set(optional)
     # With more cells than headings pandas takes the first ones for the index.
     if not known or table.empty or not isinstance(table.index, pd.RangeIndex):
         raise UserError(
             f"{path} should have rows of {', '.join([*texts, *numbers])}, got {len(table)} rows "
-            f"of {', '.join(map(str, table.columns))}; {advice}"
+            f"of {', '.join(map(str, table.columns))}; {SEARCH_AGAIN}"
         )
     for name in table.columns:
         given = table[name].notna() & table[name].ne("")
@@ -228,6 +274,7 @@ def _read_csv(
             good |= ~given & (name in optional)
         if not good.all():
             raise UserError(
-                f"{path} row {int(np.flatnonzero(~good)[0]) + 1} has no usable {name}; {advice}"
+                f"{path} row {int(np.flatnonzero(~good)[0]) + 1} has no usable {name}; "
+                f"{SEARCH_AGAIN}"
             )
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,19 @@ import pandas as pd
 from benchmark.errors import UserError
 
 SCHEMA = 1
+# A finished run is not run again, so that its record is never rewritten by itself.
+AGAIN = "delete its folder and run again"
 Kinds = type | tuple[type, ...]
 Required = Mapping[str, Kinds]
 
 
-def read_row(path: Path, required: Required) -> dict[str, Any]:
+def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, Any]:
     """The record at ``path``, its keys joined by dots; lists are kept as JSON text.
 
     Args:
         path: a ``record.json``.
-        required: what must be there, and of which type.
+        required: what must be there, and of which type; numbers are finite.
+        again: how to get another one, the end of the line that refuses it.
 
     Raises:
         UserError: it cannot be read, is of another version, or misses something.
@@ -30,22 +34,28 @@ def read_row(path: Path, required: Required) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the record {path}: {error}") from None
-    record = parse(text, str(path))
+        raise UserError(f"cannot read the record {path}: {error}; {again}") from None
+    record = parse(text, str(path), again)
     if record.get("schema") != SCHEMA:
         raise UserError(
             f"{path} should have schema {SCHEMA}, got {record.get('schema')!r}; "
-            "it was written by another version: read it with that one, or run again"
+            f"it was written by another version: read it with that one, or {again}"
         )
     row = dict(_flatten(record))
     for name, kinds in required.items():
-        # bool is an int to Python, and never one here.
-        if name not in row or not isinstance(row[name], kinds) or isinstance(row[name], bool):
+        if name not in row or not is_of(row[name], kinds):
             raise UserError(
                 f"{path} should have {name} as {_names(kinds)}, "
-                f"got {row.get(name, 'nothing')!r}; run again to rewrite it"
+                f"got {row.get(name, 'nothing')!r}; {again}"
             )
     return row
+
+
+def is_of(value: object, kinds: Kinds) -> bool:
+    """Whether a JSON value is of a type; only a finite number is one, and no bool is."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def as_table(rows: Sequence[Mapping[str, Any]], folder: Path) -> pd.DataFrame:
@@ -67,18 +77,24 @@ def as_table(rows: Sequence[Mapping[str, Any]], folder: Path) -> pd.DataFrame:
     return table
 
 
-def parse(text: str, place: str) -> dict[str, Any]:
+def parse(text: str, place: str, again: str = AGAIN) -> dict[str, Any]:
     """The JSON object in ``text``.
+
+    Args:
+        text: JSON.
+        place: where it stands.
+        again: how to get another one.
 
     Raises:
         UserError: it is none, and ``place`` says where.
     """
     try:
         value = json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
-        raise UserError(f"{place} is not valid JSON ({error}); run again to rewrite it") from None
+    # Brackets without end are deeper than Python goes.
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place} is not valid JSON ({error}); {again}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{place} should be a JSON object, got {type(value).__name__}")
+        raise UserError(f"{place} should be a JSON object, got {type(value).__name__}; {again}")
     return value
 
 

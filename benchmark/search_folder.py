@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from kshot_core.search import Evaluated, front
 from kshot_core.space import Space
 
 _COLUMNS = ("number", "generation", "arch", "accuracy", "loss", "flops", "params")
+# Of a finished search's record: what a program says of it, and ``optimum`` may be null.
+_FOUND = ("arch", "accuracy", "flops", "params", "true")
+_REQUIRED = ("optimum", "num_scored", *(f"best.{name}" for name in _FOUND))
 
 
 class SearchFolder(ConfigFolder):
@@ -33,7 +37,7 @@ class SearchFolder(ConfigFolder):
         run = config.run
         path = results / "searches" / run.dataset / space.name / config.label
         path /= f"seed{run.seed}-{config.run_id()}"
-        super().__init__(path, config.to_dict(), config.run_id())
+        super().__init__(path, config.to_dict(), config.run_id(), _REQUIRED)
         self.space = space
 
     def save_evaluated(
@@ -68,18 +72,27 @@ class SearchFolder(ConfigFolder):
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 return [self._evaluated(row) for row in csv.DictReader(file)]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             raise UserError(f"{path} is damaged ({error}); delete it to search again") from None
 
-    def _evaluated(self, row: dict[str, str]) -> Evaluated:
-        return Evaluated(
-            arch=self.space.from_string(row["arch"]),
-            accuracy=float(row["accuracy"]),
-            loss=float(row["loss"]),
-            flops=float(row["flops"]),
-            params=int(row["params"]),
-            generation=int(row["generation"]),
+    def _evaluated(self, row: Mapping[str, str | None]) -> Evaluated:
+        """One row; ``ValueError`` where it is none."""
+        cells = {name: cell for name in _COLUMNS if (cell := row.get(name)) is not None}
+        if len(cells) < len(_COLUMNS):
+            # The heading may be what is damaged, and a row's cells are told by it.
+            missing = ", ".join(name for name in _COLUMNS if name not in cells)
+            raise ValueError(f"a row has no {missing}")
+        one = Evaluated(
+            arch=self.space.from_string(cells["arch"]),
+            accuracy=float(cells["accuracy"]),
+            loss=float(cells["loss"]),
+            flops=float(cells["flops"]),
+            params=int(cells["params"]),
+            generation=int(cells["generation"]),
         )
+        if not all(map(math.isfinite, (one.accuracy, one.loss, one.flops))):
+            raise ValueError(f"the numbers of {cells['arch'][:40]} are not all finite")
+        return one
 
     def save_front(self, evaluated: Sequence[Evaluated]) -> None:
         """Write the architectures that no other beats in both accuracy and multiply-adds."""

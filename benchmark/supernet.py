@@ -157,6 +157,7 @@ def trained_supernet(
         / f"seed{config.seed}-{config.run_id()}",
         config.to_dict(),
         config.run_id(),
+        ("seconds.training",),
     )
     weights = folder.path / "supernet.safetensors"
     record = folder.record()

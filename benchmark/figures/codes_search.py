@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from benchmark.clusters import LIMITS
 from benchmark.errors import UserError
 from benchmark.figures._labels import add_key
 from benchmark.figures._searches import files, main_searches, named_clusters
 from benchmark.figures._style import FigureUnavailableError, Plot, panels, set_title
-from benchmark.figures.codes import draw_codes
-from benchmark.load import load_codes
+from benchmark.figures.codes import draw_codes, read_codes
+from benchmark.load_searches import SEARCH_AGAIN
 
 
 def figure(searches: pd.DataFrame) -> Figure:
@@ -38,12 +42,7 @@ def figure(searches: pd.DataFrame) -> Figure:
     drawing, axes = panels(len(shown))
     for panel, (one, found) in zip(axes, shown, strict=True):
         run, folder = min(found, key=lambda pair: (pair[0]["config.seed"], str(pair[1])))
-        codes = load_codes(folder)
-        if codes.shape != (run["num_scored"], one.K):
-            raise UserError(
-                f"{folder / 'codes.npy'} should be of shape {(int(run['num_scored']), one.K)}, "
-                f"got {codes.shape}; search again to rewrite it"
-            )
+        codes = _codes(folder, (int(run["num_scored"]), one.K))
         draw_codes(panel, codes)
         set_title(
             panel,
@@ -52,6 +51,15 @@ def figure(searches: pd.DataFrame) -> Figure:
         )
     add_key(drawing, named.key)
     return drawing
+
+
+def _codes(search: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """The codes (A, K) of everything a search scored."""
+    codes = read_codes(search, SEARCH_AGAIN)
+    if codes.shape != shape:
+        path = search / "codes.npy"
+        raise UserError(f"{path} should be of shape {shape}, got {codes.shape}; {SEARCH_AGAIN}")
+    return codes
 
 
 PLOT = Plot(figure, ("searches",))

@@ -29,7 +29,7 @@ PAPER_NOTE = (
 )
 SIDE_NOTE = (
     "Records that differ from these in one or two settings, and have some of these rows and no "
-    "others, are left out; table 2 has what they found."
+    "others, are left out, except the K = 1 of rows that stay; table 2 has what they found."
 )
 FOUND_LABELS = {
     "top1": "top-1 (%)",

@@ -134,6 +134,50 @@ def test_side_studies_are_left_out_of_a_comparison(tmp_path: Path) -> None:
     assert main_comparison(alike, (), lambda one: one.K) == alike
 
 
+@pytest.mark.parametrize("machine", [(), MACHINE])
+def test_what_stays_in_a_comparison_keeps_its_baseline(
+    machine: tuple[str, ...], tmp_path: Path
+) -> None:
+    other = {"epochs": 5, "hidden": 3, "num_groups": 2}
+    for write in (write_supernet, write_search):
+        for copies in (1, 2, 8):
+            write(tmp_path, K=copies)
+        # A protocol of its own, but for K = 1, which has nothing of the simplex-net.
+        write(tmp_path, K=2, **other)
+        write(tmp_path, K=1, epochs=5)
+        # No row needs it.
+        write(tmp_path, K=1, epochs=7)
+    trained = clusters(load_supernets(tmp_path), extra=machine)
+    searched = clusters(load_searches(tmp_path), extra=machine)
+    for members in (trained, searched, trained + searched):
+        kept = main_comparison(
+            members, (), lambda one: ("method" in one.protocol, one.sharing, one.K)
+        )
+        each = [(one.K, one.protocol["epochs"]) for one in kept]
+        wanted = {(1, "20"), (1, "5"), (2, "20"), (2, "5"), (8, "20")}
+        assert set(each) == wanted
+        assert len(each) == len(wanted) * len(members) // 6
+        for one in kept:
+            single = baseline(one, members)
+            assert single is not None
+            assert any(single is candidate for candidate in kept)
+            assert ("method" in single.protocol) == ("method" in one.protocol)
+        assert [one for one in members if any(one is other for other in kept)] == kept
+
+
+def test_numbers_of_processes_do_not_compare(tmp_path: Path) -> None:
+    write_search(tmp_path, K=1)
+    write_search(tmp_path, {"num_processes": 4}, K=8)
+    write_retrained(tmp_path, write_search(tmp_path, K=2), 70.0)
+    frame = outcomes(load_retrained(tmp_path), load_searches(tmp_path))
+    members = outcome_clusters(frame, machine=True)
+    assert [one.protocol["num_processes"] for one in members] == ["1", "1", "4"]
+    assert differing(members) == ["num_processes"]
+    assert [baseline(one, members) is members[0] for one in members] == [True, True, False]
+    # Accuracies do not depend on it.
+    assert differing(outcome_clusters(frame)) == []
+
+
 def test_what_differs_and_what_is_common(tmp_path: Path) -> None:
     write_search(tmp_path, K=1, factors="1.0")
     write_search(tmp_path, K=8, sampler="balanced")

@@ -188,7 +188,7 @@ def test_damaged_table_is_named(name: str, how: str, tmp_path: Path) -> None:
     search = write_search(tmp_path, max_flops=3e7)
     damage(search / name, how)
     load = load_evaluated if name == "evaluated.csv" else load_front
-    with pytest.raises(UserError, match="search again to rewrite it") as error:
+    with pytest.raises(UserError, match="delete its folder and search again") as error:
         load(search)
     assert str(search / name) in str(error.value)
     assert "\n" not in str(error.value)
