@@ -89,6 +89,7 @@ def test_a_data_set_without_test_images_is_refused_before_training(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.filterwarnings("ignore::benchmark.datasets.decoding.CorruptImageWarning")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -114,6 +115,7 @@ def test_a_finished_retraining_says_what_is_gone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = [*SPACE_OPTIONS, "--arch", ARCH, "--results", str(tmp_path), "--epochs", "1"]
+    options += ["--train-images", "0"]
     main(options)
     assert "weights, ONNX, record:" in capsys.readouterr().out
     next(tmp_path.rglob("model.onnx")).unlink()
