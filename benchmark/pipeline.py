@@ -31,7 +31,7 @@ from benchmark.files import check_writable
 from benchmark.jobs import num_cores, run_all
 from benchmark.options import add_machine, add_places, add_settings, given_settings
 from benchmark.presets import PRESETS
-from benchmark.progress import Bars, progress_bars
+from benchmark.relay import Relay, Tell
 from benchmark.report import build_report
 from benchmark.retrain import outcome_lines as retrained_lines
 from benchmark.retrain_config import RETRAIN_PRESETS, RetrainConfig, config_of_found
@@ -136,15 +136,28 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
+    with Relay(request.jobs) as relay:
+        return _work(request, relay, tell, list(supernets), searches, retrained)
+
+
+def _work(
+    request: Request,
+    relay: Relay,
+    tell: Callable[[str], object],
+    supernets: list[RunConfig],
+    searches: list[SearchConfig],
+    retrained: list[SearchConfig],
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Train, search and retrain what is missing."""
     # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
-    _all(partial(_train, request), list(supernets), request, tell, "supernet")
-    found = _all(partial(_search, request), searches, request, tell, "search")
+    every = partial(_all, request, relay, tell)
+    every("supernet", _train, supernets)
+    found = every("search", _search, searches)
     paths = dict(zip(searches, (path for _, path in found), strict=True))
     work = {
         _retraining(request, read_arch(paths[one] / "arch.json")): paths[one] for one in retrained
     }
-    ended = _all(partial(_retrain, request), list(work.values()), request, tell, "retraining")
-    return found, ended
+    return found, every("retraining", _retrain, list(work.values()))
 
 
 def _check(request: Request, searches: list[SearchConfig], retrained: list[SearchConfig]) -> None:
@@ -170,38 +183,39 @@ def _check(request: Request, searches: list[SearchConfig], retrained: list[Searc
 
 
 def _all(
-    function: Callable[[Any], Any],
-    work: list[Any],
     request: Request,
+    relay: Relay,
     tell: Callable[[str], object],
     what: str,
+    function: Callable[[Request, Tell, Any], Any],
+    work: list[Any],
 ) -> list[Any]:
     results: dict[int, Any] = {}
-    for position, result in run_all(function, work, request.jobs):
+    task = partial(function, request, relay.tell(len(work)))
+    for position, result in run_all(task, work, request.jobs, relay.drain):
+        relay.drain()
         results[position] = result
         tell(f"{what} {len(results)} of {len(work)}")
     return [results[position] for position in range(len(work))]
 
 
-def _train(request: Request, config: RunConfig) -> None:
+def _train(request: Request, tell: Tell, config: RunConfig) -> None:
     title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
-    with _Shown(request, title) as progress:
-        trained_supernet(
-            config,
-            load_images(config, request.places),
-            request.places,
-            request.device,
-            progress,
-            request.checkpoint_seconds,
-        )
+    trained_supernet(
+        config,
+        load_images(config, request.places),
+        request.places,
+        request.device,
+        # Supernets of a study may have the same title.
+        _progress(tell, f"{title} ({config.run_id()})"),
+        request.checkpoint_seconds,
+    )
 
 
-def _search(request: Request, config: SearchConfig) -> Outcome:
-    title = f"{config.run.dataset} {config.label} seed {config.run.seed}"
-    with _Shown(request, title) as progress:
-        return search_one(
-            config, request.places, request.device, progress, request.checkpoint_seconds
-        )
+def _search(request: Request, tell: Tell, config: SearchConfig) -> Outcome:
+    title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
+    progress = _progress(tell, title)
+    return search_one(config, request.places, request.device, progress, request.checkpoint_seconds)
 
 
 def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
@@ -212,29 +226,18 @@ def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
     return config_of_found(request.retrain_preset, found, found.dataset, given)
 
 
-def _retrain(request: Request, path: Path) -> Outcome:
+def _retrain(request: Request, tell: Tell, path: Path) -> Outcome:
     found = read_arch(path / "arch.json")
     config = _retraining(request, found)
-    with _Shown(request, f"{config.dataset} seed {config.seed}") as progress:
-        return retrain_one(config, found.search, request.places, request.device, progress)
+    progress = _progress(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
+    return retrain_one(config, found.search, request.places, request.device, progress)
 
 
-class _Shown:
-    """Bars for one piece of work, where nothing else runs beside it."""
+def _progress(tell: Tell, title: str) -> Progress:
+    def progress(stage: str, done: int, total: int) -> None:
+        tell((title, stage, done, total))
 
-    def __init__(self, request: Request, title: str) -> None:
-        self.bars, self.title = Bars() if request.jobs == 1 else None, title
-
-    def __enter__(self) -> Progress:
-        return progress_bars(self.bars.__enter__(), self.title) if self.bars else _silent
-
-    def __exit__(self, *exception: Any) -> None:
-        if self.bars:
-            self.bars.__exit__(*exception)
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
+    return progress
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:

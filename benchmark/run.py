@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import multiprocessing
-import queue
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +25,7 @@ from benchmark.jobs import num_cores, run_all, run_threads
 from benchmark.load import load_records
 from benchmark.options import add_machine, add_places, add_settings, given_settings
 from benchmark.presets import PRESETS, preset
-from benchmark.progress import Bars
+from benchmark.relay import Relay, Tell
 from benchmark.report import build_report, show_main_table
 from benchmark.setup import Places, load_images, load_target, ranked_space
 from kshot_core.lockstep import AnotherFailedError, Lockstep
@@ -121,11 +119,10 @@ def run(request: Request) -> list[dict[str, Any]]:
     work = _divided(request)
     jobs = min(request.jobs, len(work))
     records: dict[int, dict[str, Any]] = {}
-    with Bars() as bars, _channel(jobs) as events:
-        listen = _Listener(bars, request.configs, events)
-        task = partial(_run_in_process, request, events if jobs > 1 else listen.show)
-        for _, finished in run_all(task, work, jobs, listen.drain):
-            listen.drain()
+    with Relay(jobs) as relay:
+        task = partial(_run_in_process, request, relay.tell(len(work)))
+        for _, finished in run_all(task, work, jobs, relay.drain):
+            relay.drain()
             records |= finished
     return [records[position] for position in range(len(records))]
 
@@ -156,24 +153,22 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     return records
 
 
-Event = tuple[int, str, int, int]
-
-
-def _run_in_process(request: Request, events: Any, numbers: list[int]) -> dict[int, dict[str, Any]]:
+def _run_in_process(request: Request, tell: Tell, numbers: list[int]) -> dict[int, dict[str, Any]]:
     """Run configs, in lockstep if there are several; returns the records by number."""
-    tell: Callable[[Event], None] = events if callable(events) else events.put
     lockstep = Lockstep(len(numbers))
 
     def run_number(member: int) -> dict[str, Any]:
         number = numbers[member]
+        config = request.configs[number]
+        title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
 
         def progress(stage: str, done: int, total: int) -> None:
-            tell((number, stage, done, total))
+            tell((title, stage, done, total))
 
         engine = lockstep.engine(member) if len(numbers) > 1 else run_step
         try:
             return run_one(
-                request.configs[number],
+                config,
                 request.places,
                 request.device,
                 progress,
@@ -189,45 +184,6 @@ def _run_in_process(request: Request, events: Any, numbers: list[int]) -> dict[i
         return {numbers[0]: run_number(0)}
     work = [partial(run_number, member) for member in range(len(numbers))]
     return dict(zip(numbers, run_threads(work, lockstep.stop, AnotherFailedError), strict=True))
-
-
-class _channel:
-    """A queue between processes while there is more than one, else nothing."""
-
-    def __init__(self, jobs: int) -> None:
-        self.jobs = jobs
-
-    def __enter__(self) -> Any:
-        self.manager = multiprocessing.get_context("spawn").Manager() if self.jobs > 1 else None
-        return self.manager.Queue() if self.manager else None
-
-    def __exit__(self, *exception: object) -> None:
-        if self.manager:
-            self.manager.shutdown()
-
-
-class _Listener:
-    """Turns the events of runs into bars, one per run and stage."""
-
-    def __init__(self, bars: Bars, configs: list[RunConfig], events: Any) -> None:
-        self.bars, self.configs, self.events = bars, configs, events
-        self.shows: dict[tuple[int, str], Callable[[int], None]] = {}
-
-    def show(self, event: Event) -> None:
-        number, stage, done, total = event
-        key = number, stage
-        if key not in self.shows:
-            config = self.configs[number]
-            title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed} {stage}"
-            self.shows[key] = self.bars.add(title, total)
-        self.shows[key](done)
-
-    def drain(self) -> None:
-        while self.events is not None:
-            try:
-                self.show(self.events.get_nowait())
-            except queue.Empty:
-                return
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,29 +7,54 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmark.jobs import run_all
+from benchmark.relay import Relay, Tell
 
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
 from benchmark.jobs import run_all
+from benchmark.relay import Relay
 
 def work(folder):
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(600)
 
 if __name__ == "__main__":
-    list(run_all(work, [sys.argv[1]] * 2, jobs=2))
+    with Relay(jobs=2) as relay:
+        (Path(sys.argv[1]) / str(relay._manager._process.pid)).touch()
+        list(run_all(work, [sys.argv[1]] * 2, jobs=2))
 """
 
 
 def test_every_piece_of_work_is_done() -> None:
     assert sorted(run_all(abs, [-3, 2, -1], jobs=1)) == [(0, 3), (1, 2), (2, 1)]
     assert sorted(run_all(abs, [-3, 2, -1], jobs=2)) == [(0, 3), (1, 2), (2, 1)]
+
+
+def _report(tell: Tell, number: int) -> int:
+    for done in range(3):
+        tell((f"piece {number}", "working", done, 2))
+    return number
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_progress_of_other_processes_is_shown(
+    jobs: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Relay(jobs) as relay:
+        task = partial(_report, relay.tell(2))
+        assert len(list(run_all(task, [1, 2], jobs, relay.drain))) == 2
+        relay.drain()
+    shown = capsys.readouterr().err
+    for number in (1, 2):
+        assert f"piece {number} working: 0/2, 0 s" in shown
+        assert f"piece {number} working: 2/2, 0 s" in shown
 
 
 def _is_alive(process: int) -> bool:
@@ -49,9 +74,9 @@ def test_processes_end_with_a_program_that_is_killed(sent: str, tmp_path: Path) 
     (tmp_path / "pids").mkdir()
     program = subprocess.Popen([sys.executable, tmp_path / "program.py", tmp_path / "pids"])
     deadline = time.monotonic() + 120
-    while len(pids := list((tmp_path / "pids").iterdir())) < 2 and time.monotonic() < deadline:
+    while len(pids := list((tmp_path / "pids").iterdir())) < 3 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(pids) == 2
+    assert len(pids) == 3
     program.send_signal(getattr(signal, sent))
     program.wait(60)
     while (alive := [p for p in pids if _is_alive(int(p.name))]) and time.monotonic() < deadline:
