@@ -85,19 +85,26 @@ def load_predictions(run: Path) -> NDArray[np.void]:
     return scores
 
 
-def load_codes(run: Path) -> NDArray[np.float32]:
-    """Read the codes of a run's first archs, float32 (A, K).
+def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
+    """Read the codes of the first archs of a run, or of all of a search, float32 (A, K).
+
+    Args:
+        folder: of the run or search.
+        again: how to get others, the end of the line that refuses these.
 
     Raises:
-        UserError: the file is absent, cut short or of another layout.
+        UserError: the file is absent, cut short or of another layout, or holds no shares.
     """
-    path = run / "codes.npy"
-    codes: NDArray[Any] = _load_array(path)
+    path = folder / "codes.npy"
+    codes: NDArray[Any] = _load_array(path, again)
     if codes.ndim != 2 or codes.dtype.kind != "f" or not bool(np.isfinite(codes).all()):
         raise UserError(
             f"{path} should hold finite codes of shape (archs, K), got {codes.dtype} "
-            f"of shape {codes.shape}; {AGAIN}"
+            f"of shape {codes.shape}; {again}"
         )
+    # A share may round up.
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 1.001:
+        raise UserError(f"{path} should hold codes from 0 to 1, at least one; {again}")
     return codes
 
 
@@ -121,14 +128,14 @@ def load_log(run: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else pd.Index(["epoch"]))
 
 
-def _load_array(path: Path) -> NDArray[Any]:
+def _load_array(path: Path, again: str = AGAIN) -> NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
-        raise UserError(f"cannot read the array {path}: {error.strerror}; {AGAIN}") from None
+        raise UserError(f"cannot read the array {path}: {error.strerror}; {again}") from None
     except (ValueError, EOFError):
         # numpy would advise to trust the file.
-        raise UserError(f"{path} is no .npy array, or is cut short; {AGAIN}") from None
+        raise UserError(f"{path} is no .npy array, or is cut short; {again}") from None
     if not isinstance(array, np.ndarray):
         raise UserError(f"{path} should be a single .npy array, got an archive")
     return array

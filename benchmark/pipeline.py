@@ -31,7 +31,7 @@ from benchmark.files import check_writable
 from benchmark.jobs import num_cores, run_all
 from benchmark.options import add_machine, add_places, add_settings, given_settings
 from benchmark.presets import PRESETS
-from benchmark.relay import Relay, Tell
+from benchmark.relay import Relay, Tell, progress_of
 from benchmark.report import build_report
 from benchmark.retrain import outcome_lines as retrained_lines
 from benchmark.retrain_config import RETRAIN_PRESETS, RetrainConfig, config_of_found
@@ -39,7 +39,7 @@ from benchmark.search import APART, outcome_lines
 from benchmark.search_config import SEARCH_HELP, SearchConfig
 from benchmark.setup import Places, load_images
 from benchmark.studies import STUDIES, Base, Study
-from benchmark.supernet import Progress, trained_supernet
+from benchmark.supernet import trained_supernet
 
 _APART = (*APART, "seed")
 _OF_IMAGES = (
@@ -207,14 +207,14 @@ def _train(request: Request, tell: Tell, config: RunConfig) -> None:
         request.places,
         request.device,
         # Supernets of a study may have the same title.
-        _progress(tell, f"{title} ({config.run_id()})"),
+        progress_of(tell, f"{title} ({config.run_id()})"),
         request.checkpoint_seconds,
     )
 
 
 def _search(request: Request, tell: Tell, config: SearchConfig) -> Outcome:
     title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
-    progress = _progress(tell, title)
+    progress = progress_of(tell, title)
     return search_one(config, request.places, request.device, progress, request.checkpoint_seconds)
 
 
@@ -229,15 +229,8 @@ def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
 def _retrain(request: Request, tell: Tell, path: Path) -> Outcome:
     found = read_arch(path / "arch.json")
     config = _retraining(request, found)
-    progress = _progress(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
+    progress = progress_of(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
     return retrain_one(config, found.search, request.places, request.device, progress)
-
-
-def _progress(tell: Tell, title: str) -> Progress:
-    def progress(stage: str, done: int, total: int) -> None:
-        tell((title, stage, done, total))
-
-    return progress
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:

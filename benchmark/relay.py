@@ -9,11 +9,20 @@ from multiprocessing.managers import SyncManager
 from typing import Any
 
 from benchmark.jobs import end_with_parent
-from benchmark.progress import Bars
+from benchmark.progress import Bars, progress_bars
 
 Event = tuple[str, str, int, int]
 """Title of a piece of work, its stage, how much of that is done, and how much there is."""
 Tell = Callable[[Event], None]
+
+
+def progress_of(tell: Tell, title: str) -> Callable[[str, int, int], None]:
+    """What a piece of work calls with its stage, how much of it is done, and how much there is."""
+
+    def progress(stage: str, done: int, total: int) -> None:
+        tell((title, stage, done, total))
+
+    return progress
 
 
 class Relay:
@@ -28,7 +37,7 @@ class Relay:
         self._bars = Bars()
         self._manager: Any = None
         self._queue: Any = None
-        self._shows: dict[tuple[str, str], Callable[[int], None]] = {}
+        self._shows: dict[str, Callable[[str, int, int], None]] = {}
 
     def __enter__(self) -> Relay:
         if self._jobs > 1:
@@ -53,10 +62,9 @@ class Relay:
     def show(self, event: Event) -> None:
         """Show one event."""
         title, stage, done, total = event
-        # A stage that starts over belongs to another supernet.
-        if (title, stage) not in self._shows or done == 0:
-            self._shows[title, stage] = self._bars.add(f"{title} {stage}", total)
-        self._shows[title, stage](done)
+        if title not in self._shows:
+            self._shows[title] = progress_bars(self._bars, title)
+        self._shows[title](stage, done, total)
 
     def drain(self) -> None:
         """Show what other processes have told so far."""

@@ -25,7 +25,7 @@ from benchmark.jobs import num_cores, run_all, run_threads
 from benchmark.load import load_records
 from benchmark.options import add_machine, add_places, add_settings, given_settings
 from benchmark.presets import PRESETS, preset
-from benchmark.relay import Relay, Tell
+from benchmark.relay import Relay, Tell, progress_of
 from benchmark.report import build_report, show_main_table
 from benchmark.setup import Places, load_images, load_target, ranked_space
 from kshot_core.lockstep import AnotherFailedError, Lockstep
@@ -161,10 +161,7 @@ def _run_in_process(request: Request, tell: Tell, numbers: list[int]) -> dict[in
         number = numbers[member]
         config = request.configs[number]
         title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
-
-        def progress(stage: str, done: int, total: int) -> None:
-            tell((title, stage, done, total))
-
+        progress = progress_of(tell, title)
         engine = lockstep.engine(member) if len(numbers) > 1 else run_step
         try:
             return run_one(

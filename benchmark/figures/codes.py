@@ -47,7 +47,7 @@ def figure(records: pd.DataFrame) -> Figure:
     for group, label in zip(every, labels.names, strict=True):
         run = group.runs.sort_values("config.seed").iloc[0]
         if (Path(run["path"]) / "codes.npy").is_file():
-            shown.append((group, label, run, read_codes(Path(run["path"]), AGAIN)))
+            shown.append((group, label, run, load_codes(Path(run["path"]))))
     if not shown:
         raise FigureUnavailableError("no run with K > 1 and codes that vary has a codes.npy")
     drawing, axes = panels(len(shown))
@@ -65,28 +65,6 @@ def figure(records: pd.DataFrame) -> Figure:
         )
     add_key(drawing, labels.key)
     return drawing
-
-
-def read_codes(folder: Path, again: str) -> NDArray[np.float32]:
-    """The codes (A, K) in a folder; each is a share, from 0 to 1.
-
-    Args:
-        folder: of a run or a search.
-        again: how to get others, the end of the line that refuses these.
-
-    Raises:
-        UserError: there are none, or the file is damaged.
-    """
-    path = folder / "codes.npy"
-    try:
-        codes = load_codes(folder)
-    except UserError:
-        # What reads arrays advises to run what a damaged one may hold as code; the path is enough.
-        raise UserError(f"{path} is damaged or holds no codes; {again}") from None
-    # A share may round up.
-    if codes.size == 0 or codes.min() < 0 or codes.max() > 1.001:
-        raise UserError(f"{path} should hold codes from 0 to 1, at least one; {again}")
-    return codes
 
 
 def draw_codes(panel: Axes, codes: NDArray[np.float32]) -> None:

@@ -14,7 +14,8 @@ from benchmark.errors import UserError
 from benchmark.figures._labels import add_key
 from benchmark.figures._searches import files, main_searches, named_clusters
 from benchmark.figures._style import FigureUnavailableError, Plot, panels, set_title
-from benchmark.figures.codes import draw_codes, read_codes
+from benchmark.figures.codes import draw_codes
+from benchmark.load import load_codes
 from benchmark.load_searches import SEARCH_AGAIN
 
 
@@ -55,7 +56,7 @@ def figure(searches: pd.DataFrame) -> Figure:
 
 def _codes(search: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     """The codes (A, K) of everything a search scored."""
-    codes = read_codes(search, SEARCH_AGAIN)
+    codes = load_codes(search, SEARCH_AGAIN)
     if codes.shape != shape:
         path = search / "codes.npy"
         raise UserError(f"{path} should be of shape {shape}, got {codes.shape}; {SEARCH_AGAIN}")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from retrainings import SPACE
 from runs import write_truth
 
 from benchmark.arch_file import read_arch
@@ -26,16 +27,8 @@ from benchmark.search_config import SearchConfig, search_config
 from benchmark.setup import Places
 from benchmark.space_settings import SpaceSettings
 
-SMALL = {
-    "stages": "4x2/2,6x1/1",
-    "stem": 4,
-    "first": 4,
-    "head": 8,
-    "stem_stride": 1,
-    "factors": "0.2,0.4,0.6,0.8,1.0",
-}
 TINY: dict[str, Any] = {
-    **SMALL,
+    **SPACE,
     "K": 3,
     "epochs": 2,
     "batch_size": 40,
@@ -105,7 +98,7 @@ def test_what_was_found_can_be_retrained(finished: tuple[dict[str, Any], Path, P
     found = read_arch(path / "arch.json")
     assert found.arch == record["best"]["arch"]
     assert found.dataset == "digits"
-    assert found.settings == SpaceSettings(space="mobilenetv2", **SMALL)
+    assert found.settings == SpaceSettings(space="mobilenetv2", **SPACE)
     assert found.search is not None
     assert found.search["config"] == tiny().to_dict()
 
