@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from kshot_core.bank import KShot
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
+from kshot_core.weights.bank import KShot
 
 SPACE = made_up.MadeUpSpace()
 ARCHS = SPACE.archs()
