@@ -96,6 +96,7 @@ class Trainer:
         purposes += ["widths"] if self.widths else []
         self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
         self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
+        self._epoch_codes: list[Tensor] = []
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch.
@@ -105,7 +106,10 @@ class Trainer:
             r_c) and ``width_regularisation`` (r_c, where it was part of one),
             ``learning_rate`` of the last step, ``num_weight_steps`` and ``num_simplex_steps`` of
             the whole training so far, and ``code_entropy``: mean entropy of the weight steps'
-            codes as a share of log K (1 is uniform, 0 is one-hot).
+            codes as a share of log K (1 is uniform, 0 is one-hot). With K > 1 also ``code_sd``,
+            the standard deviation of a coefficient over the epoch's architectures, mean over the
+            K, and ``top_copy_share``, the share of them whose largest coefficient is the copy that
+            most have in common: 1 where all prefer the same one.
 
         Raises:
             DivergedError: a loss was not finite.
@@ -118,6 +122,7 @@ class Trainer:
             extra = self._extra_batches()
         per_epoch = len(self.images) // recipe.batch_size
         seen: dict[str, list[Tensor]] = {}
+        self._epoch_codes.clear()
         # The cosine runs over the share of images seen, whatever kind of step saw them.
         for index, (x, y) in enumerate(batches):
             self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
@@ -147,6 +152,8 @@ class Trainer:
                     f"{name} is {value} in epoch {self.epoch}: training diverged; "
                     "lower the learning rate or clip the gradient"
                 )
+        if self._epoch_codes and self.shared.K > 1:
+            figures |= _spread(torch.cat(self._epoch_codes))
         figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         figures["num_weight_steps"] = self.num_weight_steps
         figures["num_simplex_steps"] = self.num_simplex_steps
@@ -189,6 +196,7 @@ class Trainer:
         self._zero_bank_gradients()
         images, labels = x.expand(m, *x.shape), y.expand(m, *y.shape)
         losses = self._run(images, labels, archs, codes, weights)
+        self._epoch_codes.append(codes)
         self._update_bank(self._norm_of_merged(codes, weights))
         return {"weight_loss": losses.mean(), "code_entropy": _relative_entropy(codes)}
 
@@ -226,6 +234,8 @@ class Trainer:
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["paths"])
         self._zero_bank_gradients()
         loss, others = self._grouped_loss(x, y, archs)
+        with torch.no_grad():
+            self._epoch_codes.append(self.sharing(archs))
         self._update_bank()
         self._update_simplex()
         return {"weight_loss": loss, **others}
@@ -368,3 +378,12 @@ def _unbalanced(codes: Tensor) -> Tensor:
     """Log K - H of the mean of codes (m, K): 0 where the copies are used alike, log K for one."""
     mean = codes.mean(0)
     return math.log(len(mean)) + (mean * mean.clamp_min(1e-12).log()).sum()
+
+
+def _spread(codes: Tensor) -> dict[str, float]:
+    """How much codes (A, K) differ between architectures."""
+    top = codes.argmax(1).bincount(minlength=codes.shape[1])
+    return {
+        "code_sd": codes.std(0, correction=0).mean().item(),
+        "top_copy_share": top.max().item() / len(codes),
+    }

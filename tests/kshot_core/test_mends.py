@@ -267,3 +267,15 @@ def test_two_copies_serve_architectures_that_need_opposite_weights(seed: int) ->
     # Four classes: one copy is at chance for one half of the architectures, or for both.
     assert accuracies[1] < 50
     assert accuracies[2] > 85
+
+
+def test_the_log_says_how_much_codes_differ() -> None:
+    fixed, few, one = (
+        _trainer(name, K, warmup="own").run_epoch()
+        for name, K in (("fixed", 4), ("few-shot", 5), ("one-shot", 1))
+    )
+    assert (fixed["code_sd"], fixed["top_copy_share"]) == (0, 1)
+    # One-hot codes, each copy as often: the standard deviation of a share of 1/5.
+    assert few["code_sd"] == pytest.approx(0.4)
+    assert few["top_copy_share"] == pytest.approx(0.2)
+    assert "code_sd" not in one
