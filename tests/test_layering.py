@@ -20,8 +20,8 @@ FLOORS = {
         "evaluation", "search", "retraining",
     ],
     "benchmark": [
-        "cli", "workers", "datasets", "config", "metrics", "records", "truth", "train", "views", "report",
-        "standalone", "run", "search", "retrain", "pipeline", "study",
+        "cli", "workers", "datasets", "config", "metrics", "records", "truth", "train", "views",
+        "report", "standalone", "run", "search", "retrain", "pipeline", "study",
     ],
 }  # fmt: skip
 # The method knows no command line, file, clock or terminal.
