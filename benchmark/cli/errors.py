@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -24,8 +25,10 @@ def exit_with(main: Callable[[], object]) -> None:
     """Run ``main`` as a program: a ``UserError`` is printed as one line and exits with code 2.
 
     So is running out of memory, of the machine or of its accelerator. Ctrl-C exits with 130, the
-    shell's convention, after saying that a rerun goes on from there.
+    shell's convention, after saying that a rerun goes on from there. Characters that the terminal
+    lacks are printed as "?".
     """
+    _print_what_can_be_printed()
     try:
         main()
     except UserError as error:
@@ -41,6 +44,14 @@ def exit_with(main: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _print_what_can_be_printed() -> None:
+    """Tables have letters that ASCII and Latin-1 lack: none of them ends a program."""
+    for stream in (sys.stdout, sys.stderr):
+        # Either may be closed, or replaced by something that takes any text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
 from kshot_core.spaces import MobileNetV2, NASBench201
 
 if TYPE_CHECKING:
@@ -55,8 +56,7 @@ class SpaceSettings:
 
     def __post_init__(self) -> None:
         """Refuse what describes no space, before any image is read."""
-        if self.space not in _BUILDERS:
-            raise UserError(f"--space is one of {', '.join(_BUILDERS)}, got {self.space!r}")
+        one_of("--space", self.space, _BUILDERS)
         self._build({})
 
     @classmethod

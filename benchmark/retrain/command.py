@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars, progress_bars
 from benchmark.config.arch_file import read_arch
 from benchmark.config.options import add_settings, given_settings
@@ -133,7 +134,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     names = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in RETRAIN_PRESETS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.retrain",
         description="Train a found architecture from scratch, judge it by the test images, and "
         "export its weights and its ONNX graph.",
