@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from typing import NoReturn
 _LACKS_MEMORY = ("out of memory", "can't allocate memory")
 # Of an allocator's account, which goes on about its settings.
 _LONGEST = 200
+
+
+_REPLACE = "replace-but-file-names"
 
 
 class UserError(Exception):
@@ -51,7 +55,19 @@ def _print_what_can_be_printed() -> None:
     for stream in (sys.stdout, sys.stderr):
         # Either may be closed, or replaced by something that takes any text.
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=_REPLACE)
+
+
+def _replaced(error: UnicodeError) -> tuple[bytes, int]:
+    """A question mark for a letter that an encoding lacks; a file name's undecoded bytes as they are."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    kept = (bytes([ord(one) - 0xDC00]) if "\udc80" <= one <= "\udcff" else b"?" for one in letters)
+    return b"".join(kept), error.end
+
+
+codecs.register_error(_REPLACE, _replaced)
 
 
 def _lacks_memory(error: Exception) -> bool:
