@@ -29,12 +29,16 @@ class SharingOptions:
         encoding: ``"raw"`` shows the simplex-net the architecture as written (the paper),
             ``"canonical"`` with dead edges removed, so that equal networks get equal codes.
         hidden: width of the simplex-net's hidden layer; the paper does not state it.
+        output_scale: of the simplex-net's output weights at the start, see ``SimplexNet``.
+        output_bias: whether its output layers have a bias.
         edge: the site whose choice picks the copy in few-shot sharing.
         seed: of initial parameters and of frozen random codes.
     """
 
     encoding: str = "raw"
     hidden: int = 64
+    output_scale: float = 1.0
+    output_bias: bool = True
     edge: int = 0
     seed: int = 0
 
@@ -66,6 +70,8 @@ def _simplex(space: Space, K: int, options: SharingOptions) -> Sharing:
         hidden=options.hidden,
         canonical=canonical,
         seed=options.seed,
+        output_scale=options.output_scale,
+        output_bias=options.output_bias,
     )
 
 
