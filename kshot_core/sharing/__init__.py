@@ -1,7 +1,7 @@
 """Sharing strategies, by name: which code an architecture gets. One file each.
 
-A strategy is an ``nn.Module`` mapping architectures to codes (A, K), every row on the simplex. If
-it has parameters they are trained by the simplex step. ``reads(arch)`` says what of an
+A strategy is a ``Sharing``: a module mapping architectures to codes (A, K), every row on the
+simplex. If it has parameters they are trained by the simplex step. ``reads(arch)`` says what of an
 architecture the code depends on, so that equal networks are scored once where that is exact.
 
 A new one: a file here, and a line in ``SHARING``.
@@ -9,32 +9,16 @@ A new one: a file here, and a line in ``SHARING``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from torch import Tensor, nn
-
+from kshot_core.sharing._strategy import Sharing as Sharing
 from kshot_core.sharing.few_shot import FewShot
 from kshot_core.sharing.fixed import Fixed
 from kshot_core.sharing.one_shot import OneShot
 from kshot_core.sharing.random import RandomCodes
 from kshot_core.sharing.simplex import SimplexNet
-from kshot_core.space import Arch, Space
-
-
-class Sharing(Protocol):
-    """What training and scoring ask of a strategy."""
-
-    K: int
-
-    def __call__(self, archs: Sequence[Arch]) -> Tensor:
-        """Codes (A, K), float32, rows on the simplex."""
-        ...
-
-    def reads(self, arch: Arch) -> Hashable:
-        """A key that is equal for two architectures only if their codes are."""
-        ...
+from kshot_core.space import Space
 
 
 @dataclass(frozen=True)
@@ -59,23 +43,23 @@ class SharingOptions:
     seed: int = 0
 
 
-def _one_shot(space: Space, K: int, options: SharingOptions) -> nn.Module:
+def _one_shot(space: Space, K: int, options: SharingOptions) -> Sharing:
     return OneShot(K)
 
 
-def _fixed(space: Space, K: int, options: SharingOptions) -> nn.Module:
+def _fixed(space: Space, K: int, options: SharingOptions) -> Sharing:
     return Fixed(K)
 
 
-def _random(space: Space, K: int, options: SharingOptions) -> nn.Module:
+def _random(space: Space, K: int, options: SharingOptions) -> Sharing:
     return RandomCodes(space.num_choices, K, seed=options.seed)
 
 
-def _few_shot(space: Space, K: int, options: SharingOptions) -> nn.Module:
+def _few_shot(space: Space, K: int, options: SharingOptions) -> Sharing:
     return FewShot(space.num_choices, K, site=options.edge)
 
 
-def _simplex(space: Space, K: int, options: SharingOptions) -> nn.Module:
+def _simplex(space: Space, K: int, options: SharingOptions) -> Sharing:
     if options.encoding not in ("raw", "canonical"):
         raise ValueError(f'encoding is "raw" or "canonical", got {options.encoding!r}')
     canonical = space.canonical if options.encoding == "canonical" else None
@@ -91,7 +75,7 @@ def _simplex(space: Space, K: int, options: SharingOptions) -> nn.Module:
     )
 
 
-SHARING: dict[str, Callable[[Space, int, SharingOptions], nn.Module]] = {
+SHARING: dict[str, Callable[[Space, int, SharingOptions], Sharing]] = {
     "one-shot": _one_shot,
     "fixed": _fixed,
     "random": _random,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from kshot_core.sharing._strategy import Sharing
 from kshot_core.space import Arch, encode
 from kshot_core.streams import seeded
 
 
-class SimplexNet(nn.Module):
+@final
+class SimplexNet(Sharing):
     """Two-layer MLP with a softmax from the one-hot architecture to the simplex.
 
     Where a space has widths there are two of them, the architecture branch for the operations and

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from kshot_core.sampling import Sampler, sample
+from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 from kshot_core.streams import stream
 from kshot_core.tasks.images import TrainingImages
@@ -49,7 +50,7 @@ class Trainer:
     def __init__(
         self,
         shared: KShot,
-        sharing: nn.Module,
+        sharing: Sharing,
         sampler: Sampler,
         images: TrainingImages,
         recipe: Recipe,
