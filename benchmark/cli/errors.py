@@ -59,7 +59,7 @@ def _print_what_can_be_printed() -> None:
 
 
 def _replaced(error: UnicodeError) -> tuple[bytes, int]:
-    """A question mark for a letter that an encoding lacks; a file name's undecoded bytes as they are."""
+    """A question mark for a letter that is lacking; undecoded bytes of file names as they are."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letters = error.object[error.start : error.end]
