@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Collection, Iterator
-from typing import NoReturn
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.numbers import read_number, read_whole
+from benchmark.cli.text import read_path, split_list
 from kshot_core.names import check_one_of, did_you_mean
 
+_READERS: Mapping[type | None, Callable[[str], object]] = {
+    int: read_whole,
+    float: read_number,
+    str: str.strip,
+    None: str.strip,
+    Path: read_path,
+}
 _UNKNOWN = "unrecognized arguments: "
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser, whose errors are ``UserError``: one line, without the usage."""
+    """argparse's parser, whose errors are ``UserError``: one line, without the usage.
+
+    What options hold is read alike in all of them: white space around a name or a number means
+    nothing, numbers may have a decimal comma and whole ones may read ``5e6`` (see
+    ``benchmark.cli.numbers``), ``~`` is the user's folder, and of a list the parts may be
+    separated by commas too.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for kind, read in _READERS.items():
+            self.register("type", kind, _answering(read))
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.nargs == "+":
+            split = [part for text in arg_strings for part in split_list(text)]
+            arg_strings = split or arg_strings
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong as ``UserError``; the nearest option is named beside an unknown one.
@@ -50,6 +77,18 @@ def one_of(option: str, value: str, allowed: Collection[str]) -> None:
         check_one_of(option, value, allowed)
     except ValueError as error:
         raise UserError(str(error)) from None
+
+
+def _answering(read: Callable[[str], object]) -> Callable[[str], object]:
+    """``read`` with its own words for what is wrong, of which argparse has others."""
+
+    def answer(text: str) -> object:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return answer
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse._SubParsersAction[Parser]]:

@@ -72,7 +72,10 @@ class RetrainConfig:
         if not 0 <= self.jitter < float("inf"):
             raise UserError(f"--jitter must be 0 or more, got {self.jitter}")
         # Refuses what describes no space, and what is no architecture of it.
-        self.settings().arch(self.arch)
+        space = self.settings()
+        object.__setattr__(self, "arch", space.arch(self.arch))
+        object.__setattr__(self, "stages", space.stages)
+        object.__setattr__(self, "factors", space.factors)
         try:
             self.recipe()
         except ValueError as error:

@@ -106,8 +106,10 @@ class RunConfig:
                 )
         if self.archs == 1:
             raise UserError("--archs must be 0 (all) or at least 2 to rank anything, got 1")
-        # Refuses what describes no space.
-        self.space_settings()
+        # Refuses what describes no space, and writes equal ones alike.
+        space = self.space_settings()
+        object.__setattr__(self, "stages", space.stages)
+        object.__setattr__(self, "factors", space.factors)
         for name in ("width_temperature", "width_distance"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"{flag(name)} must be above 0, got {getattr(self, name)}")
