@@ -16,16 +16,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
+from kshot_core.calls import Call, Entered, current, follow_checkpoints, mode
+from kshot_core.copies import drawn_copies
 from kshot_core.many import Members, Weights, runs_many_paths
+from kshot_core.module_checks import check_network, check_number
 from kshot_core.space import Arch
-from kshot_core.streams import seeded
+from kshot_core.stand_ins import of_call, stand_in, views
 
 
 @cache
@@ -68,13 +71,9 @@ class KShot(nn.Module):
         seed: int = 0,
         group: Callable[[str], str] = each_alone,
     ) -> None:
-        if K < 1:
-            raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
-        _refuse_references(supernet)
-        copies = [copy.deepcopy(supernet) for _ in range(K)]
-        with seeded(seed):
-            for other in copies[1:]:
-                _reset(other.cpu())
+        check_number(K)
+        check_network(supernet, KShot)
+        copies = drawn_copies(supernet, int(K), seed)
         super().__init__()
         self._build(copies, group)
 
@@ -86,7 +85,7 @@ class KShot(nn.Module):
         if not supernets:
             raise ValueError("a bank needs at least one supernet, got none")
         for supernet in supernets:
-            _refuse_references(supernet)
+            check_network(supernet, KShot)
         shared = cls.__new__(cls)
         nn.Module.__init__(shared)
         shared._build([copy.deepcopy(supernet) for supernet in supernets], group)
@@ -107,6 +106,8 @@ class KShot(nn.Module):
         self._groups: dict[str, str] = {}
         self._shapes: dict[str, list[tuple[str, torch.Size]]] = {}
         self._aliases = _first_names(copies[0])
+        # What users hang on a parameter (a mark for an optimiser, say).
+        self._marks = {name: vars(p).copy() for name, p in copies[0].named_parameters() if vars(p)}
         self.bank = nn.ParameterDict()
         for label, names in names_of.items():
             key = table_key(label)
@@ -127,9 +128,17 @@ class KShot(nn.Module):
             self._shapes[key] = [(name, per_copy[0][name].shape) for name in names]
             for name in names:
                 self._groups[name] = key
-        self.network = copies[0]
-        self._call: _Call | None = None
-        _stand_in(self.network, self._aliases, self._weight)
+        self._install(copies[0])
+        self.training = self.bank.training = copies[0].training
+
+    def _install(self, network: nn.Module) -> None:
+        """Stand in for the network's parameters, and show it to traversals without them."""
+        follow_checkpoints()
+        stand_in(network, self._aliases, self._weight, self._copied)
+        self._caches = any(parametrize.is_parametrized(module) for module in network.modules())
+        # As an attribute the network, as a module (in modules(), state_dict()) its view.
+        self.__dict__["network"] = network
+        self._modules["network"] = views(network)
 
     def forward(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
         """Merge the weights that the path uses by ``code``, then run the network once.
@@ -142,8 +151,18 @@ class KShot(nn.Module):
         Returns:
             what the network returns, differentiable in the bank and in the code.
         """
-        with self.merged(code) as network:
-            output: Tensor = network(x, arch)
+        if torch.compiler.is_compiling():
+            # Weights are merged as they are read, which no compiled graph could follow.
+            return _uncompiled(self, x, arch, code)
+        if isinstance(arch, (str, Tensor)):
+            raise ValueError(
+                f"an arch is a tuple of choices, got {type(arch).__name__}; "
+                "space.from_string() reads text, arch.tolist() makes a tensor one"
+            )
+        call = self._call(code)
+        with Entered(call):
+            output: Tensor = self.network(x, arch)
+        call.refuse_writes()
         return output
 
     def forward_many(self, x: Tensor, archs: Sequence[Arch], codes: Tensor) -> Tensor:
@@ -160,6 +179,8 @@ class KShot(nn.Module):
         Returns:
             the m outputs, stacked.
         """
+        if not isinstance(codes, Tensor):
+            raise ValueError(f"codes are a tensor (m, {self.K}), got {type(codes).__name__}")
         if codes.shape != (len(archs), self.K) or len(x) != len(archs):
             raise ValueError(
                 f"{len(archs)} paths need codes ({len(archs)}, {self.K}) and as many batches, "
@@ -184,63 +205,121 @@ class KShot(nn.Module):
         Raises:
             ValueError: ``code`` is not of shape (K,).
         """
+        call = self._call(code)
+        try:
+            with Entered(call):
+                yield of_call(self.network, call)
+        finally:
+            call.ended = True
+        call.refuse_writes()
+
+    def _call(self, code: Tensor) -> Call:
+        if not isinstance(code, Tensor):
+            raise ValueError(
+                f"a code is a tensor of shape ({self.K},), got {type(code).__name__}; "
+                "torch.tensor() makes one"
+            )
         if code.shape != (self.K,):
             raise ValueError(f"a code here has shape ({self.K},), got {tuple(code.shape)}")
-        outer, self._call = self._call, _Call(code, {})
-        try:
-            yield self.network
-        finally:
-            self._call = outer
+        if self._caches and parametrize._cache_enabled:
+            raise RuntimeError(
+                "inside torch.nn.utils.parametrize.cached() one code would get another's weights; "
+                "call shared(images, arch, code) outside"
+            )
+        return Call(self, code)
 
     def weights(self, code: Tensor) -> dict[str, Tensor]:
         """Merged parameters and the shared buffers by name: a state the plain supernet loads."""
-        with self.merged(code):
+        with self.merged(code) as network:
             merged = {name: self._weight(first) for name, first in self._aliases.items()}
-        # To its own state_dict() the network has buffers only.
-        return {**self.network.state_dict(), **merged}
+            return {**network.state_dict(), **merged}
+
+    def apply(self, fn: object) -> NoReturn:
+        """Refused: what sets weights module by module cannot reach the copies."""
+        raise RuntimeError(
+            "shared.apply(fn) cannot reach the weights of the copies; apply it to supernets and "
+            "give them to KShot.from_supernets"
+        )
 
     def __repr__(self) -> str:
         """As any module's; layers look at their parameters to describe themselves."""
-        weights = {
-            (torch.is_grad_enabled(), name): torch.empty(shape, device="meta")
-            for parts in self._shapes.values()
-            for name, shape in parts
-        }
-        outer, self._call = self._call, _Call(torch.empty(0), weights)
-        try:
+        with Entered(self._blank()):
             return super().__repr__()
-        finally:
-            self._call = outer
 
-    def _weight(self, name: str) -> Tensor:
-        """The merged parameter ``name`` of the call in progress."""
-        if self._call is None:
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the network goes along as a plain one without weights."""
+        state = {**self.__dict__, "_modules": {"bank": self.bank}}
+        with Entered(self._blank()):
+            state["network"] = copy.deepcopy(self.network)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Reverses ``__getstate__``."""
+        super().__setstate__({**state})
+        self._install(self.__dict__["network"])
+
+    def _replicate_for_data_parallel(self) -> NoReturn:
+        raise RuntimeError(
+            "nn.DataParallel cannot copy a bank; use torch.nn.parallel.DistributedDataParallel, "
+            "with find_unused_parameters=True"
+        )
+
+    def _blank(self) -> Call:
+        """A call whose weights have shapes only."""
+        call = Call(self, torch.empty(0))
+        for key, parts in self._shapes.items():
+            for name, shape in parts:
+                weight = torch.empty(shape, device="meta", dtype=self.bank[key].dtype)
+                for each in (True, False, "inference"):
+                    call.weights[each, name] = weight
+        return call
+
+    def _in_progress(self, name: str) -> Call:
+        call = current(self)
+        if call is None:
             raise RuntimeError(
                 f"{name} exists only while a code merges it: call shared(images, arch, code), "
                 "or run the network inside shared.merged(code)"
             )
-        weights = self._call.weights
-        # A weight first read under no_grad() must not stay without gradient where one is wanted.
-        grad = torch.is_grad_enabled()
-        if (grad, name) not in weights:
-            for part_name, part in self._merged_group(name, self._call.code):
-                weights[grad, part_name] = part
-        return weights[grad, name]
+        return call
 
-    def _merged_group(self, name: str, code: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def _weight(self, name: str) -> Tensor:
+        """The merged parameter ``name`` of the call in progress."""
+        call = self._in_progress(name)
+        # A weight first read under no_grad() must not stay without gradient where one is wanted.
+        key = mode(), name
+        weight = call.weights.get(key)
+        if weight is None:
+            with call.merging():
+                for part_name, part in self._merged_group(name, call.code, call):
+                    call.weights[key[0], part_name] = part
+            weight = call.weights[key]
+        return weight
+
+    def _copied(self, name: str) -> nn.Parameter:
+        """The merged parameter as one of its own, the same each time."""
+        call = self._in_progress(name)
+        if name not in call.copies:
+            trained = self.bank[self._groups[name]].requires_grad
+            value = self._weight(name).detach().clone()
+            call.copies[name] = nn.Parameter(value, requires_grad=trained)
+        return call.copies[name]
+
+    def _merged_group(
+        self, name: str, code: Tensor, call: Call | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
         """Every parameter of ``name``'s group, merged by codes (..., K): (..., *shape) each."""
         key = self._groups[self._aliases[name]]
         flat = _merge(self.bank[key], code)
+        if call is not None and self.K > 1 and not flat.is_inference():
+            call.flats.append((name, flat, flat._version))
         shapes = self._shapes[key]
         parts = torch.split(flat, [shape.numel() for _, shape in shapes], dim=-1)
         for (part_name, shape), part in zip(shapes, parts, strict=True):
-            yield part_name, part.reshape(*code.shape[:-1], *shape)
-
-
-@dataclass(frozen=True)
-class _Call:
-    code: Tensor
-    weights: dict[tuple[bool, str], Tensor]
+            weight = part.reshape(*code.shape[:-1], *shape)
+            # To isinstance() it is the parameter that it is in the plain network.
+            weight.__dict__.update(self._marks.get(part_name, {}), _is_param=True)
+            yield part_name, weight
 
 
 class _Merging:
@@ -282,46 +361,11 @@ def _merge(bank: Tensor, code: Tensor) -> Tensor:
     """
     if len(bank) == 1:
         return bank[0].expand(*code.shape[:-1], -1)
+    if code.dtype != bank.dtype:
+        code = code.to(bank.dtype)
     # Merged in full precision, whatever the pass that reads the weights runs in.
     with torch.autocast(bank.device.type, enabled=False):
         return code @ bank
-
-
-class _PathParameters(dict[str, Any]):
-    """A module's parameter table that answers with merged weights.
-
-    To iteration it holds only the parameters that are ``None`` (a batch-norm without scale, say),
-    so that ``parameters()``, ``to()`` and ``state_dict()`` of the wrapper see the bank alone.
-    """
-
-    def __init__(self, full_names: dict[str, str], weight: Callable[[str], Tensor]) -> None:
-        super().__init__()
-        self.full_names = full_names
-        self.weight = weight
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.full_names or super().__contains__(name)
-
-    def __getitem__(self, name: str) -> Tensor | None:
-        full_name = self.full_names.get(name)
-        return super().__getitem__(name) if full_name is None else self.weight(full_name)
-
-
-def _stand_in(
-    network: nn.Module, first_names: dict[str, str], weight: Callable[[str], Tensor]
-) -> None:
-    """Replace the parameter table of every submodule; tied parameters keep one name."""
-    for path, module in network.named_modules():
-        prefix = f"{path}." if path else ""
-        table = module._parameters
-        names = {
-            local: first_names[prefix + local]
-            for local, parameter in table.items()
-            if parameter is not None
-        }
-        stand_in = _PathParameters(names, weight)
-        stand_in.update({local: None for local, parameter in table.items() if parameter is None})
-        module.__dict__["_parameters"] = stand_in
 
 
 def _first_names(network: nn.Module) -> dict[str, str]:
@@ -331,41 +375,6 @@ def _first_names(network: nn.Module) -> dict[str, str]:
     return {name: first_names[id(parameter)] for name, parameter in every}
 
 
-def _refuse_references(network: nn.Module) -> None:
-    """Raise ``ValueError`` if a module keeps a parameter where merging cannot stand in for it.
-
-    A list of parameters made in ``__init__``, say, would go on giving out copy 0.
-    """
-    names = {p.untyped_storage().data_ptr(): name for name, p in network.named_parameters()}
-    names.pop(0, None)
-    for path, module in network.named_modules():
-        for attribute, value in vars(module).items():
-            # Recurrent layers keep such a list, but look at each call whether it is up to date.
-            recurrent = isinstance(module, nn.RNNBase) and attribute == "_flat_weights"
-            if recurrent or attribute in ("_parameters", "_modules"):
-                continue
-            for tensor in _tensors(value):
-                name = names.get(tensor.untyped_storage().data_ptr())
-                if name is not None:
-                    raise ValueError(
-                        f"{path or type(module).__name__} keeps the parameter {name} a second "
-                        f"time, in its attribute {attribute}, where it cannot be merged; "
-                        "read parameters and modules as attributes in forward()"
-                    )
-
-
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple, set)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
-def _reset(network: nn.Module) -> None:
-    for module in network.modules():
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+def _uncompiled(shared: KShot, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
+    output: Tensor = torch.compiler.disable(shared.forward)(x, arch, code)
+    return output
