@@ -205,6 +205,8 @@ class KShot(nn.Module):
         Raises:
             ValueError: ``code`` is not of shape (K,).
         """
+        if torch.compiler.is_compiling():
+            raise RuntimeError("shared.merged(code) belongs outside what torch.compile compiles")
         call = self._call(code)
         try:
             with Entered(call):
