@@ -14,19 +14,19 @@ import pytest
 import torch
 from synthetic import write_records
 
-from benchmark.config import RunConfig
+from benchmark.config.run import RunConfig
 from benchmark.datasets import DataRequest, load_splits
-from benchmark.load import load_records
-from benchmark.metrics import METRICS
-from benchmark.tables import to_csv, to_latex, to_markdown
-from kshot_core.bank import KShot
-from kshot_core.data import ImageSet
-from kshot_core.evaluation import predict
-from kshot_core.recipe import Recipe
+from benchmark.metrics.correlation import METRICS
+from benchmark.records.load import load_records
+from benchmark.views.tables import to_csv, to_latex, to_markdown
+from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS, Uniform, sample
 from kshot_core.sharing import SHARING, SharingOptions
-from kshot_core.spaces.nasbench201 import NASBench201
-from kshot_core.training import Trainer
+from kshot_core.spaces.nasbench201.space import NASBench201
+from kshot_core.tasks.images import ImageSet
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.trainer import Trainer
+from kshot_core.weights.bank import KShot
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -118,7 +118,7 @@ def use_metric(name: str, tmp_path: Path) -> None:
 def use_table(name: str, tmp_path: Path) -> None:
     """Built and shown in all three forms."""
     write_records(tmp_path, copies=(1, 8), num_seeds=2)
-    table = importlib.import_module("benchmark.tables").TABLES[name]
+    table = importlib.import_module("benchmark.views.tables").TABLES[name]
     values = table.build(load_records(tmp_path))
     assert len(values) == 2
     assert table.title in to_markdown(table, values)
@@ -128,7 +128,7 @@ def use_table(name: str, tmp_path: Path) -> None:
 
 def use_figure(name: str, tmp_path: Path) -> None:
     """Drawn where it can be, and else says why not."""
-    module = importlib.import_module("benchmark.figures")
+    module = importlib.import_module("benchmark.views.figures")
     draw = module.FIGURES[name]
     write_records(tmp_path, copies=(1, 8), num_seeds=1)
     records = load_records(tmp_path)

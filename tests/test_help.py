@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config import HELP, RunConfig, flag
+from benchmark.config.run import HELP, RunConfig, flag
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = ("pipeline", "report", "retrain", "run", "search", "standalone", "truth")
@@ -32,7 +32,7 @@ def help_of(program: str) -> str:
         patch.setenv("COLUMNS", str(WIDTH))
         patch.setenv("NO_COLOR", "1")
         with pytest.raises(SystemExit) as stopped:
-            importlib.import_module(f"benchmark.{module}").main([*command, "--help"])
+            importlib.import_module(f"benchmark.{module}.command").main([*command, "--help"])
     assert stopped.value.code in (0, None)
     return shown.getvalue()
 
@@ -106,9 +106,5 @@ def test_settings_are_explained_in_plain_words() -> None:
 
 
 def test_every_program_is_tested() -> None:
-    programs = {
-        path.stem
-        for path in (ROOT / "benchmark").glob("*.py")
-        if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
-    }
+    programs = {path.parent.name for path in (ROOT / "benchmark").glob("*/__main__.py")}
     assert programs == {program.partition(" ")[0] for program in PROGRAMS}

@@ -18,7 +18,7 @@ NOT_IN_CORE = {
     "argparse", "benchmark", "io", "json", "logging", "matplotlib", "multiprocessing", "os",
     "pandas", "pathlib", "rich", "shutil", "subprocess", "sys", "tempfile", "time", "tqdm",
 }  # fmt: skip
-# Tables and figures are functions of records; reading them is benchmark.load's.
+# Tables and figures are functions of records; reading them is benchmark.records.load's.
 NOT_IN_DRAWING = {
     "argparse", "json", "matplotlib.pyplot", "os", "random", "rich", "sys", "tempfile", "time",
     "torch",

@@ -5,23 +5,20 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark import metrics, presets
+from benchmark.config import presets
+from benchmark.metrics import correlation as metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Folder and registry, and the files there that plug-ins share. Names with _ in front need no entry.
 REGISTRIES: dict[tuple[str, str], set[str]] = {
-    ("kshot_core.spaces", "SPACES"): {
-        "mobilenetv2_network",
-        "nasbench201_many",
-        "nasbench201_network",
-    },
+    ("kshot_core.spaces", "SPACES"): set(),
     ("kshot_core.sharing", "SHARING"): set(),
     ("kshot_core.sampling", "SAMPLERS"): set(),
     ("benchmark.datasets", "DATASETS"): {
@@ -35,15 +32,15 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
         "pickles",
         "splits",
     },
-    ("benchmark.tables", "TABLES"): set(),
-    ("benchmark.figures", "FIGURES"): set(),
+    ("benchmark.views.tables", "TABLES"): set(),
+    ("benchmark.views.figures", "FIGURES"): set(),
 }
 # Public functions of metrics.py that rank with several metrics at once.
 SEVERAL_METRICS = {"high_low_curve", "summary"}
 
 
 def registered(source: str, package: str, registry: str) -> set[str]:
-    """Names of the package's files that the values of a registry lead to.
+    """Names of the package's files and folders that the values of a registry lead to.
 
     Follows the names in the dictionary through imports, and through functions of the same file
     that build a plug-in.
@@ -77,8 +74,13 @@ def registered(source: str, package: str, registry: str) -> set[str]:
 
 
 def plug_ins(files: Iterable[Path], shared: set[str]) -> set[str]:
-    """Names of the files that should be registered."""
+    """Names of the files and folders that should be registered."""
     return {path.stem for path in files if not path.stem.startswith("_")} - shared
+
+
+def _modules(folder: Path) -> Iterator[Path]:
+    yield from folder.glob("*.py")
+    yield from (init.parent for init in folder.glob("*/__init__.py"))
 
 
 @pytest.mark.parametrize(("package", "registry"), REGISTRIES, ids=lambda value: value)
@@ -86,7 +88,7 @@ def test_every_file_is_registered(package: str, registry: str) -> None:
     folder = ROOT.joinpath(*package.split("."))
     shared = REGISTRIES[package, registry]
     source = (folder / "__init__.py").read_text(encoding="utf-8")
-    missing = plug_ins(folder.glob("*.py"), shared) - registered(source, package, registry)
+    missing = plug_ins(_modules(folder), shared) - registered(source, package, registry)
     assert missing == set(), f"add a line for each to {registry} in {package}/__init__.py"
     assert {name for name in shared if not (folder / f"{name}.py").is_file()} == set()
 

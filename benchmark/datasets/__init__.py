@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
 from benchmark.datasets.imagefolder import load_imagenet
 from benchmark.datasets.imagenet16_120 import load_imagenet16_120
 from benchmark.datasets.splits import DataRequest, ImageData, Splits, check_splits
-from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

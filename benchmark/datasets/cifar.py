@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.batches import check_batch, read_pickled
 from benchmark.datasets.files import (
     DataFile,
@@ -30,7 +31,6 @@ from benchmark.datasets.files import (
     read_files,
     search_folders,
 )
-from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.jpeg import Pixels, UnreadableImageError
-from benchmark.errors import UserError
-from benchmark.jobs import end_with_parent, num_cores
+from benchmark.workers.jobs import end_with_parent, num_cores
 
 Read: TypeAlias = Callable[[str, int], Pixels]
 """From a file and a seed to pixels (size, size, 3)."""

@@ -14,7 +14,7 @@ from benchmark.datasets.decoding import (
     num_decoders,
 )
 from benchmark.datasets.jpeg import UnreadableImageError, read_augmented, read_middle
-from kshot_core.data import ImageSet, Part, normalised, scale_and_shift
+from kshot_core.tasks.images import ImageSet, Part, normalised, scale_and_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from benchmark.datasets.decoding import Chunk, Decoded
     from benchmark.datasets.listing import Listing
-    from kshot_core.data import Batch
+    from kshot_core.tasks.images import Batch
 
 
 class TrainingFiles:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.files import describe_places, search_folders
 from benchmark.datasets.imagefiles import TrainingFiles, decode_set
 from benchmark.datasets.listing import Listing, list_images
-from benchmark.errors import UserError
-from kshot_core.data import WHOLE, ImageSet, Part
+from kshot_core.tasks.images import WHOLE, ImageSet, Part
 
 if TYPE_CHECKING:
     from pathlib import Path

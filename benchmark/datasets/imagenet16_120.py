@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.batches import read_pickled
 from benchmark.datasets.files import (
     DataFile,
@@ -25,7 +26,6 @@ from benchmark.datasets.files import (
     search_folders,
 )
 from benchmark.datasets.splits import SplitPlan, Splits, choose_split
-from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor

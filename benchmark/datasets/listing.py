@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.jpeg import SUFFIXES
-from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from benchmark.errors import UserError
+from benchmark.cli.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from benchmark.errors import UserError
-from kshot_core.data import WHOLE, ImageSet, Part, TrainingImages
+from benchmark.cli.errors import UserError
+from kshot_core.tasks.images import WHOLE, ImageSet, Part, TrainingImages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

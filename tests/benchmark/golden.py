@@ -24,10 +24,10 @@ if __name__ == "__main__":
 
 from runs import TINY, run_tiny, write_truth  # noqa: E402
 
-from benchmark import environment  # noqa: E402
-from benchmark.config import RunConfig  # noqa: E402
-from benchmark.execute import run_one  # noqa: E402
-from benchmark.setup import Places  # noqa: E402
+from benchmark.config.run import RunConfig  # noqa: E402
+from benchmark.records import environment  # noqa: E402
+from benchmark.run.execute import run_one  # noqa: E402
+from benchmark.train.setup import Places  # noqa: E402
 
 PATH = Path(__file__).with_name("golden.json")
 

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmark.retrain_config import RetrainConfig
-from benchmark.space_settings import SpaceSettings
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.space import SpaceSettings
 
 ARCH = "k3e3s,k5e3,k3e6|1.0,1.0,0.8,1.0,0.6,1.0"
 SPACE = {

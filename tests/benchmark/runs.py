@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import torch
 
-from benchmark.config import RunConfig
-from benchmark.execute import run_one
-from benchmark.ground_truth import TruthTable
-from benchmark.setup import Places
-from benchmark.standalone import draw_archs
+from benchmark.config.run import RunConfig
+from benchmark.run.execute import run_one
+from benchmark.standalone.command import draw_archs
+from benchmark.train.setup import Places
+from benchmark.truth.table import TruthTable
 from kshot_core.spaces import NASBench201
 
 TINY = RunConfig(

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.config import RunConfig
-from benchmark.retrain_config import RetrainConfig
-from benchmark.search_config import SearchConfig
-from benchmark.space_settings import SpaceSettings
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig
+from benchmark.config.space import SpaceSettings
 from kshot_core.space import Space
 
 SMALL = {"space": "mobilenetv2", "stages": "8x2/2,16x3/2", "stem": 8, "first": 8, "head": 32}

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest, Splits, files
 from benchmark.datasets.cifar import BatchFile, Cifar
 from benchmark.datasets.cifar10 import CIFAR10, load_cifar10
@@ -24,7 +25,6 @@ from benchmark.datasets.cifar10 import SPLIT as CIFAR10_SPLIT
 from benchmark.datasets.cifar100 import CIFAR100, load_cifar100
 from benchmark.datasets.cifar100 import SPLIT as CIFAR100_SPLIT
 from benchmark.datasets.splits import check_splits, choose_split
-from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

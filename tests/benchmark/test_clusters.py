@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from synthetic_searches import change, write_retrained, write_search, write_supernet
 
-from benchmark.clusters import (
+from benchmark.records.load_searches import load_retrained, load_searches, load_supernets
+from benchmark.views.clusters import (
     MACHINE,
     baseline,
     clusters,
@@ -21,8 +22,7 @@ from benchmark.clusters import (
     range_text,
     same_settings,
 )
-from benchmark.found import Finders, arch_id, outcome_clusters, outcomes
-from benchmark.load_searches import load_retrained, load_searches, load_supernets
+from benchmark.views.found import Finders, arch_id, outcome_clusters, outcomes
 
 ARCH = "k3e3,id,k3e3,id,id|1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import report
-from benchmark.report import KINDS, build_report
+from benchmark.report import command as report
+from benchmark.report.command import KINDS, build_report
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 FOLDERS = [name for name in ("records", *KINDS) if (RESULTS / name).is_dir()]

@@ -16,13 +16,13 @@ from runs import TINY, run_tiny, write_truth
 from safetensors import SafetensorError
 from synthetic_searches import change, run_config, write_retrained, write_search, write_supernet
 
-from benchmark.errors import UserError, exit_with
-from benchmark.files import write_atomically
-from benchmark.folders import ConfigFolder
-from benchmark.report import main
-from benchmark.search_config import SearchConfig
-from benchmark.search_folder import SearchFolder
-from kshot_core.search import Evaluated
+from benchmark.cli.errors import UserError, exit_with
+from benchmark.config.search import SearchConfig
+from benchmark.records.files import write_atomically
+from benchmark.records.folders import ConfigFolder
+from benchmark.report.command import main
+from benchmark.search.folder import SearchFolder
+from kshot_core.search.methods import Evaluated
 
 LINE = '{"epoch": 1, "seconds": 0.5}\n'
 CONFIG = SearchConfig(run_config(), population=4, generations=2, parents=2)

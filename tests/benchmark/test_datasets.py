@@ -15,13 +15,13 @@ import pytest
 import torch
 
 import benchmark.datasets
+from benchmark.cli.errors import UserError
 from benchmark.datasets import DATASETS, DataRequest, files, load_splits
 from benchmark.datasets.cifar10 import CIFAR10
 from benchmark.datasets.cifar10 import SPLIT as CIFAR10_SPLIT
 from benchmark.datasets.digits import load_digits
 from benchmark.datasets.pickles import load_restricted
 from benchmark.datasets.splits import check_splits
-from benchmark.errors import UserError
 
 
 @pytest.fixture(autouse=True)

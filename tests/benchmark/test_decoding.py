@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from pictures import photo, write_photos
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets import decoding
 from benchmark.datasets.decoding import Decoders, num_decoders
 from benchmark.datasets.jpeg import read_middle
-from benchmark.errors import UserError
 
 
 def test_one_percent_may_be_corrupt(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from benchmark.drawing import draw, draw_all, save_figure
-from benchmark.errors import UserError
-from benchmark.space_settings import SpaceSettings
+from benchmark.cli.errors import UserError
+from benchmark.config.space import SpaceSettings
+from benchmark.views.drawing import draw, draw_all, save_figure
 from kshot_core.space import Space
 
 BLUE, GREEN, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#999999"

@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from benchmark.environment import forget_peak_memory, peak_memory_bytes
+from benchmark.records.environment import forget_peak_memory, peak_memory_bytes
 
 CPU = torch.device("cpu")
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from runs import TINY, run_tiny, tiny, write_truth
 
-from benchmark import run as program
-from benchmark import scoring
-from benchmark.errors import UserError
+from benchmark.cli.errors import UserError
+from benchmark.run import command as program
+from benchmark.run import scoring
 
 
 class Killed(Exception):

@@ -17,11 +17,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchmark.errors import UserError
-from benchmark.export import ABOUT, OPSET, export_onnx, export_weights
+from benchmark.cli.errors import UserError
+from benchmark.retrain.export import ABOUT, OPSET, export_onnx, export_weights
+from kshot_core.retraining.standalone import build_standalone
 from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
-from kshot_core.standalone import build_standalone
 
 MOBILE = MobileNetV2(
     ((4, 2, 2), (6, 3, 1)), 4, 4, 8, num_classes=10, image_size=9, batch_norm="running"

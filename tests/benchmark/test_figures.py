@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from synthetic import write_records
 
 import benchmark
-from benchmark import figures
-from benchmark.errors import UserError
-from benchmark.figures import FIGURES, FigureUnavailableError, Plot
-from benchmark.figures._labels import MAX_LABEL, labels, wrapped
-from benchmark.load import load_records
+from benchmark.cli.errors import UserError
+from benchmark.records.load import load_records
+from benchmark.views import figures
+from benchmark.views.figures import FIGURES, FigureUnavailableError, Plot
+from benchmark.views.figures._labels import MAX_LABEL, labels, wrapped
 
 # Those of runs; the others have tests of their own.
 OF_RUNS = [name for name, draw in FIGURES.items() if not isinstance(draw, Plot)]

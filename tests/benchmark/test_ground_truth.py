@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.errors import UserError
-from benchmark.ground_truth import (
+from benchmark.cli.errors import UserError
+from benchmark.truth.format import SPLITS
+from benchmark.truth.table import (
     TruthColumn,
     TruthTable,
     cached_truth,
     default_column,
     find_truth,
 )
-from benchmark.truth_format import SPLITS
-from kshot_core.spaces.nasbench201 import NASBench201
+from kshot_core.spaces.nasbench201.space import NASBench201
 
 SPACE = NASBench201()
 ARCHS = [SPACE.to_string(SPACE.from_index(index)) for index in range(20)]

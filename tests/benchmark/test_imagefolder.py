@@ -13,11 +13,11 @@ import torch
 from pictures import numbers_in, truncate, write_folder, write_photos
 from torch import Tensor
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest, files, imagefolder, load_splits
 from benchmark.datasets.decoding import CorruptImageWarning
 from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
-from benchmark.errors import UserError
-from kshot_core.data import WHOLE, Part
+from kshot_core.tasks.images import WHOLE, Part
 
 CPU = torch.device("cpu")
 

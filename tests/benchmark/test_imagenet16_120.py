@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest, files, load_splits
 from benchmark.datasets.imagenet16_120 import (
     IMAGENET16_120,
@@ -18,7 +19,6 @@ from benchmark.datasets.imagenet16_120 import (
     load_imagenet16_120,
 )
 from benchmark.datasets.splits import check_splits
-from benchmark.errors import UserError
 
 SMALL_IMAGENET = DownsampledImageNet(
     layout=replace(

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.jobs import run_all
-from benchmark.relay import Relay, Tell
+from benchmark.workers.jobs import run_all
+from benchmark.workers.relay import Relay, Tell
 
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
-from benchmark.jobs import run_all
-from benchmark.relay import Relay
+from benchmark.workers.jobs import run_all
+from benchmark.workers.relay import Relay
 
 def work(folder):
     (Path(folder) / str(os.getpid())).touch()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from pictures import write_folder
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest, files, load_splits
 from benchmark.datasets.imagefolder import load_imagenet
 from benchmark.datasets.listing import list_images
-from benchmark.errors import UserError
 
 
 @pytest.fixture(autouse=True)

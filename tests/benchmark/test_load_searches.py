@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from synthetic_searches import change, write_retrained, write_search, write_supernet
 
-from benchmark.errors import UserError
-from benchmark.load import load_codes
-from benchmark.load_searches import (
+from benchmark.cli.errors import UserError
+from benchmark.records.load import load_codes
+from benchmark.records.load_searches import (
     load_evaluated,
     load_front,
     load_retrained,

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.pickles import load_restricted
-from benchmark.errors import UserError
 
 BATCH: dict[str, Any] = {
     "data": np.arange(24, dtype=np.uint8).reshape(4, 6),

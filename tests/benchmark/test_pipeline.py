@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from test_search import SEARCH, TINY
 
-from benchmark.errors import UserError
-from benchmark.jobs import run_all
-from benchmark.pipeline import main, parse, run
-from benchmark.retrain_config import RETRAIN_PRESETS, quick
-from benchmark.search_config import SearchConfig
-from benchmark.studies import STUDIES, Base
+from benchmark.cli.errors import UserError
+from benchmark.config.retrain import RETRAIN_PRESETS, quick
+from benchmark.config.search import SearchConfig
+from benchmark.pipeline.command import main, parse, run
+from benchmark.pipeline.studies import STUDIES, Base
+from benchmark.workers.jobs import run_all
 
 
 def options(results: Path, **changes: Any) -> list[str]:

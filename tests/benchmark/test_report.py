@@ -9,11 +9,11 @@ import pytest
 from synthetic import write_records
 from synthetic_searches import write_retrained, write_search, write_supernet
 
-from benchmark import report
-from benchmark.errors import UserError, exit_with
-from benchmark.figures import FIGURES, Plot
-from benchmark.report import KINDS, build_report, load_all, main
-from benchmark.tables import TABLES
+from benchmark.cli.errors import UserError, exit_with
+from benchmark.report import command as report
+from benchmark.report.command import KINDS, build_report, load_all, main
+from benchmark.views.figures import FIGURES, Plot
+from benchmark.views.tables import TABLES
 
 OF_RUNS = [name for name, table in TABLES.items() if table.reads == ("records",)]
 DRAWN_FROM_RUNS = [name for name, draw in FIGURES.items() if not isinstance(draw, Plot)]

@@ -19,20 +19,20 @@ from retrainings import ARCH, CELL, SPACE_OPTIONS, TINY, tiny, write_arch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from benchmark import execute_retrain
+from benchmark.cli.errors import UserError
+from benchmark.config.retrain import RetrainConfig
 from benchmark.datasets import digits, load_splits
 from benchmark.datasets.splits import DataRequest, Splits
-from benchmark.errors import UserError
-from benchmark.execute_retrain import retrain_one
-from benchmark.export import ABOUT
-from benchmark.load_searches import load_retrained
-from benchmark.retrain import main
-from benchmark.retrain_config import RetrainConfig
-from benchmark.setup import Places
-from kshot_core.data import Part
-from kshot_core.distributed import Processes
-from kshot_core.retraining import top_k
-from kshot_core.standalone import build_standalone
+from benchmark.records.load_searches import load_retrained
+from benchmark.retrain import execute as execute_retrain
+from benchmark.retrain.command import main
+from benchmark.retrain.execute import retrain_one
+from benchmark.retrain.export import ABOUT
+from benchmark.train.setup import Places
+from kshot_core.retraining.standalone import build_standalone
+from kshot_core.retraining.trainer import top_k
+from kshot_core.tasks.images import Part
+from kshot_core.training.distributed import Processes
 
 CPU = torch.device("cpu")
 

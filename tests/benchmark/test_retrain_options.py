@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from retrainings import ARCH, CELL, SETTINGS, SPACE, SPACE_OPTIONS, TINY, tiny, write_arch
 
-from benchmark.errors import UserError
-from benchmark.retrain import parse
-from benchmark.retrain_config import RETRAIN_HELP, RetrainConfig
-from benchmark.space_settings import SpaceSettings
+from benchmark.cli.errors import UserError
+from benchmark.config.retrain import RETRAIN_HELP, RetrainConfig
+from benchmark.config.space import SpaceSettings
+from benchmark.retrain.command import parse
 
 
 def test_paper_preset_is_the_published_recipe() -> None:

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 from runs import write_truth
 
-from benchmark.config import HELP, RunConfig
-from benchmark.errors import UserError
-from benchmark.load import load_predictions
-from benchmark.run import main, parse, run
+from benchmark.cli.errors import UserError
+from benchmark.config.run import HELP, RunConfig
+from benchmark.records.load import load_predictions
+from benchmark.run.command import main, parse, run
 
 
 @pytest.fixture(scope="module")

@@ -18,14 +18,14 @@ import torch
 from retrainings import SPACE
 from runs import write_truth
 
-from benchmark.arch_file import read_arch
-from benchmark.config import RunConfig
-from benchmark.errors import UserError
-from benchmark.execute_search import search_one
-from benchmark.search import main, parse
-from benchmark.search_config import SearchConfig, search_config
-from benchmark.setup import Places
-from benchmark.space_settings import SpaceSettings
+from benchmark.cli.errors import UserError
+from benchmark.config.arch_file import read_arch
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig, search_config
+from benchmark.config.space import SpaceSettings
+from benchmark.search.command import main, parse
+from benchmark.search.execute import search_one
+from benchmark.train.setup import Places
 
 TINY: dict[str, Any] = {
     **SPACE,

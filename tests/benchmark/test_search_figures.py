@@ -11,14 +11,14 @@ import pytest
 from matplotlib.figure import Figure
 from synthetic_searches import write_retrained, write_search
 
-from benchmark.errors import UserError
-from benchmark.figures import FIGURES, FigureUnavailableError, Plot
-from benchmark.figures.front import front_figure
-from benchmark.figures.search_progress import best_so_far
-from benchmark.found import arch_id
-from benchmark.load_searches import load_evaluated, load_retrained, load_searches
-from kshot_core.limits import Limits
-from kshot_core.search import Evaluated
+from benchmark.cli.errors import UserError
+from benchmark.records.load_searches import load_evaluated, load_retrained, load_searches
+from benchmark.views.figures import FIGURES, FigureUnavailableError, Plot
+from benchmark.views.figures.front import front_figure
+from benchmark.views.figures.search_progress import best_so_far
+from benchmark.views.found import arch_id
+from kshot_core.search.limits import Limits
+from kshot_core.search.methods import Evaluated
 
 LOADERS = {"searches": load_searches, "retrained": load_retrained}
 OF_SEARCHES = {name: plot for name, plot in FIGURES.items() if isinstance(plot, Plot)}

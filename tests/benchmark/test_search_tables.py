@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from synthetic_searches import change, write_retrained, write_search, write_supernet
 
-from benchmark.groups import MISSING
-from benchmark.load_searches import load_retrained, load_searches, load_supernets
-from benchmark.tables import TABLES, as_text, table3, table5, to_csv, to_latex, to_markdown
+from benchmark.records.load_searches import load_retrained, load_searches, load_supernets
+from benchmark.views.groups import MISSING
+from benchmark.views.tables import TABLES, as_text, table3, table5, to_csv, to_latex, to_markdown
 
 LIMIT = 3e7
 TIGHT = 2e7

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.cli.errors import UserError
+from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets.splits import Splits
-from benchmark.errors import UserError
-from benchmark.space_settings import SPACE_HELP, SpaceSettings
 from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
 
 _LABELS = torch.arange(3)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.datasets.cifar10 import SPLIT as CIFAR10_SPLIT
 from benchmark.datasets.cifar100 import SPLIT as CIFAR100_SPLIT
 from benchmark.datasets.imagenet16_120 import SPLIT as IMAGENET_SPLIT
 from benchmark.datasets.splits import DataRequest, SplitPlan, Splits, check_splits, choose_split
-from benchmark.errors import UserError
 
 HALVES = replace(CIFAR10_SPLIT, sizes=(20, 20))
 

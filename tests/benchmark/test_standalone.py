@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import standalone
+from benchmark.cli.errors import UserError
 from benchmark.datasets import digits
 from benchmark.datasets.splits import DataRequest
-from benchmark.errors import UserError
-from benchmark.ground_truth import TruthTable, default_column, find_truth
-from benchmark.standalone import StandaloneConfig, draw_archs, main, make_truth
+from benchmark.standalone import command as standalone
+from benchmark.standalone.command import StandaloneConfig, draw_archs, main, make_truth
+from benchmark.truth.table import TruthTable, default_column, find_truth
+from kshot_core.retraining.standalone import StandaloneRecipe
 from kshot_core.spaces import NASBench201
-from kshot_core.standalone import StandaloneRecipe
 
 TINY = StandaloneConfig(
     num_archs=3, num_seeds=2, channels=2, fleet=2, recipe=StandaloneRecipe(batch_size=20)
@@ -98,7 +98,7 @@ def test_program_refuses_wrong_numbers_and_existing_tables(tmp_path: Path) -> No
 
 def test_embedded_truth_is_worth_ranking_against() -> None:
     """The shipped table: enough architectures, two seeds, and seeds that agree."""
-    from benchmark.metrics import kendall_tau_b  # noqa: PLC0415
+    from benchmark.metrics.correlation import kendall_tau_b  # noqa: PLC0415
 
     path = find_truth("digits")
     table = TruthTable.load(path)

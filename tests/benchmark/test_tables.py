@@ -13,12 +13,21 @@ import pytest
 from scipy import stats
 from synthetic import write_records, write_run
 
-from benchmark import tables
-from benchmark.errors import UserError
-from benchmark.groups import MISSING, baseline, groups, settings
-from benchmark.load import load_codes, load_log, load_predictions, load_records
-from benchmark.tables import TABLES, as_text, table4, table7, table9, to_csv, to_latex, to_markdown
-from benchmark.tables.table9 import PAPER
+from benchmark.cli.errors import UserError
+from benchmark.records.load import load_codes, load_log, load_predictions, load_records
+from benchmark.views import tables
+from benchmark.views.groups import MISSING, baseline, groups, settings
+from benchmark.views.tables import (
+    TABLES,
+    as_text,
+    table4,
+    table7,
+    table9,
+    to_csv,
+    to_latex,
+    to_markdown,
+)
+from benchmark.views.tables.table9 import PAPER
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import truth
-from benchmark.errors import UserError
-from benchmark.ground_truth import TruthTable
-from benchmark.truth_importers import import_truth
-from kshot_core.spaces.nasbench201 import NASBench201
+from benchmark.cli.errors import UserError
+from benchmark.truth import command as truth
+from benchmark.truth.importers import import_truth
+from benchmark.truth.table import TruthTable
+from kshot_core.spaces.nasbench201.space import NASBench201
 
 SPACE = NASBench201()
 

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.errors import UserError
-from benchmark.ground_truth import TruthTable
-from benchmark.truth_importers import import_truth
-from benchmark.truth_pickles import PUBLISHED_MD5, check_md5, load_pbz2, load_pth
-from kshot_core.spaces.nasbench201 import NASBench201, from_string
+from benchmark.cli.errors import UserError
+from benchmark.truth.importers import import_truth
+from benchmark.truth.pickles import PUBLISHED_MD5, check_md5, load_pbz2, load_pth
+from benchmark.truth.table import TruthTable
+from kshot_core.spaces.nasbench201.space import NASBench201, from_string
 
 SPACE = NASBench201()
 EVALUATED = {

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.data import ImageSet
 from kshot_core.space import Arch, check_arch
+from kshot_core.tasks.images import ImageSet
 
 WIDTHS = (2, 4, 6)
 NUM_CLASSES = 4

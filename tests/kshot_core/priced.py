@@ -8,7 +8,7 @@ from random import Random
 
 from made_up import MadeUpSpace
 
-from kshot_core.search import Scorer
+from kshot_core.search.methods import Scorer
 from kshot_core.space import Arch, Space
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kshot_core.bank import KShot
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
+from kshot_core.weights.bank import KShot
 
 SPACE = made_up.MadeUpSpace()
 ARCHS = SPACE.archs()

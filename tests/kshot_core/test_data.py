@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kshot_core.data import ImageSet
+from kshot_core.tasks.images import ImageSet
 
 MEAN, STD = (0.2, 0.5, 0.7), (0.1, 0.3, 0.6)
 NUM, HEIGHT, WIDTH = 11, 5, 7

@@ -14,11 +14,11 @@ import two_ranks
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kshot_core.data import Part
-from kshot_core.distributed import ALONE, Processes
-from kshot_core.recipe import Recipe
-from kshot_core.steps import Step, run_step
-from kshot_core.training import Trainer, fit
+from kshot_core.tasks.images import Part
+from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.steps import Step, run_step
+from kshot_core.training.trainer import Trainer, fit
 
 FOLDER = Path(two_ranks.__file__).parent
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.bank import KShot
-from kshot_core.data import ImageSet
-from kshot_core.evaluation import iterate_scores, predict, work_list
+from kshot_core.evaluation.scores import iterate_scores, predict, work_list
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.spaces import NASBench201
+from kshot_core.tasks.images import ImageSet
+from kshot_core.weights.bank import KShot
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=4, image_size=6)
 # Among these are many that share their live edges.

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from priced import Priced
 from scipy.stats import chisquare
 
-import kshot_core.limits
-from kshot_core.limits import Limits, check_reachable, sample_within
+import kshot_core.search.limits
+from kshot_core.search.limits import Limits, check_reachable, sample_within
 from kshot_core.space import Arch, Space, check_arch
 from kshot_core.spaces import MobileNetV2, NASBench201
 
@@ -105,7 +105,7 @@ def _evenness(space: Space, limits: Limits, num: int) -> float:
 @pytest.mark.parametrize("limits", [Limits(2.5e7), Limits(1e8, 40_000)], ids=str)
 def test_samples_are_uniform(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _evenness(Priced(), limits, 1_500) > 0.01
-    monkeypatch.setattr(kshot_core.limits, "_STEPS_PER_SITE", 1)
+    monkeypatch.setattr(kshot_core.search.limits, "_STEPS_PER_SITE", 1)
     assert _evenness(Priced(), limits, 500) < 1e-6
 
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 from test_many import _double, _naming
 
-from kshot_core.bank import KShot
-from kshot_core.lockstep import AnotherFailedError, Lockstep, run_steps
-from kshot_core.recipe import Recipe
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.spaces import NASBench201
-from kshot_core.steps import Engine, Step, run_step
 from kshot_core.streams import seeded
-from kshot_core.training import Trainer, fit
+from kshot_core.training.lockstep import AnotherFailedError, Lockstep, run_steps
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.steps import Engine, Step, run_step
+from kshot_core.training.trainer import Trainer, fit
+from kshot_core.weights.bank import KShot
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=made_up.NUM_CLASSES, image_size=6)
 RECIPE = Recipe(epochs=3, batch_size=16, warmup_epochs=1, num_groups=4)

@@ -13,17 +13,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from kshot_core.bank import KShot
-from kshot_core.fleet import Fleet
-from kshot_core.many import ManyPaths
-from kshot_core.recipe import Recipe
+from kshot_core.retraining.fleet import Fleet
+from kshot_core.retraining.standalone import (
+    StandaloneRecipe,
+    build_fleet,
+    build_standalone,
+    train_standalone,
+)
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.standalone import StandaloneRecipe, build_fleet, build_standalone, train_standalone
 from kshot_core.streams import seeded
-from kshot_core.training import Trainer, fit
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.trainer import Trainer, fit
+from kshot_core.weights.bank import KShot
+from kshot_core.weights.many import ManyPaths
 
 SPACE = NASBench201(channels=3, cells=2, num_classes=4, image_size=9)
 ALONE = NASBench201(

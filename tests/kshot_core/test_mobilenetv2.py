@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from kshot_core.bank import KShot
-from kshot_core.recipe import Recipe
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.spaces import MobileNetV2
-from kshot_core.spaces.mobilenetv2 import OPERATIONS
+from kshot_core.spaces.mobilenetv2.space import OPERATIONS
 from kshot_core.streams import seeded
-from kshot_core.training import Trainer, fit
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.trainer import Trainer, fit
+from kshot_core.weights.bank import KShot
 
 PAPER = MobileNetV2()
 SMALL = MobileNetV2(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from kshot_core.space import Arch
-from kshot_core.spaces.nasbench201 import (
+from kshot_core.spaces.nasbench201.space import (
     CONV_1X1,
     CONV_3X3,
     EDGES,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.bank import KShot
 from kshot_core.space import Arch
-from kshot_core.spaces.nasbench201 import EDGES, NASBench201
+from kshot_core.spaces.nasbench201.space import EDGES, NASBench201
+from kshot_core.weights.bank import KShot
 
 PATHLESS = [(0, 0, 0, 0, 0, 0), (3, 2, 3, 0, 0, 0), (0, 0, 3, 0, 2, 3), (3, 0, 0, 0, 0, 2)]
 KINDS = {

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kshot_core import pooling
-from kshot_core.pooling import average_3x3
+from kshot_core.spaces.nasbench201 import pooling
+from kshot_core.spaces.nasbench201.pooling import average_3x3
 
 X86 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 

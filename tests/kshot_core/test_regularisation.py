@@ -10,16 +10,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kshot_core.bank import KShot
-from kshot_core.recipe import Recipe
-from kshot_core.regularisation import WidthRegularisation
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
 from kshot_core.spaces import MobileNetV2
 from kshot_core.streams import seeded
-from kshot_core.training import Trainer
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.regularisation import WidthRegularisation
+from kshot_core.training.trainer import Trainer
+from kshot_core.weights.bank import KShot
 
 # One operation, then four widths of five.
 NUM_CHOICES, SITES = (3, 5, 5, 5, 5), (1, 2, 3, 4)

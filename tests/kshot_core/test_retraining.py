@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.data import Batch, ImageSet, Part
-from kshot_core.retraining import Retraining, RetrainRecipe, top_k
-from kshot_core.rmsprop import RMSProp
+from kshot_core.retraining.rmsprop import RMSProp
+from kshot_core.retraining.standalone import build_standalone
+from kshot_core.retraining.trainer import Retraining, RetrainRecipe, top_k
 from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
-from kshot_core.standalone import build_standalone
-from kshot_core.training import DivergedError
+from kshot_core.tasks.images import Batch, ImageSet, Part
+from kshot_core.training.trainer import DivergedError
 
 MOBILE = MobileNetV2(
     ((4, 2, 2), (6, 1, 1)), 4, 4, 8, made_up.NUM_CLASSES, 6, stem_stride=1, batch_norm="running"

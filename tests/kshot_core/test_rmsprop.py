@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from kshot_core.rmsprop import RMSProp
+from kshot_core.retraining.rmsprop import RMSProp
 
 GRADIENTS = (0.5, -2.0, 0.01, 0.01)
 RATES = (0.1, 0.1, 0.05, 0.2)

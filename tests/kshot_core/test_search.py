@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from priced import Priced
 
-from kshot_core.limits import Limits
-from kshot_core.search import (
+from kshot_core.search.limits import Limits
+from kshot_core.search.methods import (
     METHODS,
     Evaluated,
     SearchSettings,

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from kshot_core.fleet import Fleet
-from kshot_core.spaces import NASBench201
-from kshot_core.standalone import (
+from kshot_core.retraining.fleet import Fleet
+from kshot_core.retraining.standalone import (
     StandaloneRecipe,
     accuracies,
     build_fleet,
     build_standalone,
     train_standalone,
 )
+from kshot_core.spaces import NASBench201
 
 SPACE = NASBench201(channels=4, cells=1, num_classes=made_up.NUM_CLASSES, image_size=6)
 ARCH = (3, 1, 2, 1, 4, 3)

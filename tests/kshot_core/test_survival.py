@@ -15,7 +15,7 @@ from pymoo.core.termination import NoTermination
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-from kshot_core.survival import Survivors
+from kshot_core.search.survival import Survivors
 
 
 def _rank(number: int, objectives: dict[int, tuple[float, float]]) -> int:

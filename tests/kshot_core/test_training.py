@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.bank import KShot
-from kshot_core.data import ImageSet, Part
-from kshot_core.distributed import Processes
-from kshot_core.recipe import Recipe
 from kshot_core.sampling import SAMPLERS, Sampler
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.training import DivergedError, Trainer, fit
+from kshot_core.tasks.images import ImageSet, Part
+from kshot_core.training.distributed import Processes
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.trainer import DivergedError, Trainer, fit
+from kshot_core.weights.bank import KShot
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=made_up.NUM_CLASSES, image_size=6)
 # 96 images: 12 steps an epoch, which the alternation divides into 6 and 6.

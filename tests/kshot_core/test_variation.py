@@ -11,10 +11,10 @@ import pytest
 from priced import Priced
 from scipy.stats import chisquare
 
-from kshot_core.limits import Limits
+from kshot_core.search.limits import Limits
+from kshot_core.search.variation import Unseen, cross, mutate, single_changes
 from kshot_core.space import Arch, check_arch
 from kshot_core.spaces import MobileNetV2
-from kshot_core.variation import Unseen, cross, mutate, single_changes
 
 SPACE = Priced()
 LARGE = Priced(num_choices=(4,) * 9)

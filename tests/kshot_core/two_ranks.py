@@ -14,17 +14,17 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
-from kshot_core.bank import KShot
-from kshot_core.data import Batch, ImageSet, Part
-from kshot_core.distributed import ALONE, Processes
-from kshot_core.recipe import Recipe
-from kshot_core.regularisation import WidthRegularisation
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.spaces import MobileNetV2
-from kshot_core.steps import Engine, run_step
 from kshot_core.streams import seeded
-from kshot_core.training import Trainer, fit
+from kshot_core.tasks.images import Batch, ImageSet, Part
+from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.regularisation import WidthRegularisation
+from kshot_core.training.steps import Engine, run_step
+from kshot_core.training.trainer import Trainer, fit
+from kshot_core.weights.bank import KShot
 
 SPACE = MobileNetV2(
     stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=made_up.NUM_CLASSES, image_size=6

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.space import Arch
-from kshot_core.spaces.nasbench201_many import EDGES
-from kshot_core.spaces.nasbench201_network import Supernet
+from kshot_core.spaces.nasbench201.many import EDGES
+from kshot_core.spaces.nasbench201.network import Supernet
 
 
 def forward(network: Supernet, x: Tensor, arch: Arch, dead_edges: bool = False) -> Tensor:

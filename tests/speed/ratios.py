@@ -11,9 +11,9 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from kshot_core.data import ImageSet
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
+from kshot_core.tasks.images import ImageSet
 
 SPACE = NASBench201(channels=16, cells=5)
 """The published supernet."""

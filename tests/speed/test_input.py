@@ -24,7 +24,7 @@ from benchmark.datasets import DataRequest
 from benchmark.datasets.imagefiles import TrainingFiles
 from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
 from benchmark.datasets.jpeg import Pixels, random_box, read_augmented
-from benchmark.jobs import num_cores
+from benchmark.workers.jobs import num_cores
 
 CPU = torch.device("cpu")
 SIZE, JITTER, NUM = 224, 0.4, 120

@@ -19,15 +19,15 @@ from ratios import SPACE, cifar_like, compare, peak_bytes, random_archs
 from torch import Tensor
 from torch.nn import functional as F
 
-from kshot_core import pooling
-from kshot_core.bank import KShot
-from kshot_core.evaluation import score_one
-from kshot_core.recipe import Recipe
+from kshot_core.evaluation.scores import score_one
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
+from kshot_core.spaces.nasbench201 import pooling
 from kshot_core.streams import seeded
-from kshot_core.training import Trainer
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.trainer import Trainer
+from kshot_core.weights.bank import KShot
 
 BATCH, SCORING_BATCH, NUM = 64, 256, 24
 POOL = {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": False}

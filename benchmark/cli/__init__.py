@@ -1,0 +1,1 @@
+"""Errors and progress on a terminal."""

@@ -1,0 +1,1 @@
+"""The settings of every part, presets, and command line options made of them."""

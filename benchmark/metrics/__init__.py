@@ -1,0 +1,1 @@
+"""Rank correlations, ties, bootstrap intervals."""

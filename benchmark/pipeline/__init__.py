@@ -1,0 +1,1 @@
+"""Train, search and retrain in one command: ``python -m benchmark.pipeline``."""

@@ -1,0 +1,297 @@
+"""From data to a retrained network in one command: ``python -m benchmark.pipeline``.
+
+Trains a supernet, searches it under a limit on multiply-adds, retrains what was found, and draws
+and tabulates the outcome. ``--study`` does so for every row of one of the paper's tables or every
+point of one of its figures; what two of them share is done once. Whatever is finished is not
+repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from benchmark.cli.errors import UserError
+from benchmark.config.arch_file import FoundArch, read_arch
+from benchmark.config.options import add_machine, add_places, add_settings, given_settings
+from benchmark.config.presets import PRESETS
+from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_found
+from benchmark.config.run import HELP, RunConfig
+from benchmark.config.search import SEARCH_HELP, SearchConfig
+from benchmark.datasets import ImageData
+from benchmark.pipeline.studies import STUDIES, Base, Study
+from benchmark.records.environment import choose_device
+from benchmark.records.files import check_writable
+from benchmark.report.command import build_report
+from benchmark.retrain.command import outcome_lines as retrained_lines
+from benchmark.retrain.execute import check_retraining, retrain_one
+from benchmark.search.command import APART, outcome_lines
+from benchmark.search.execute import search_one, searched_space
+from benchmark.train.setup import Places, load_images
+from benchmark.train.supernet import trained_supernet
+from benchmark.workers.jobs import num_cores, run_all
+from benchmark.workers.relay import Relay, Tell, progress_of
+
+_APART = (*APART, "seed")
+_OF_IMAGES = (
+    "dataset",
+    "split_seed",
+    "held_out",
+    "image_size",
+    "jitter",
+    "train_images",
+    "score_images",
+    "batch_size",
+)
+"""The settings that decide which images a run loads, and whether they are enough."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one command line asks for.
+
+    Args:
+        studies: what to run.
+        places: where to read and write.
+        device: where to compute.
+        jobs: pieces of work at a time.
+        checkpoint_seconds: least time between two checkpoints of a supernet's training.
+        retrain_preset: settings of retraining.
+        retrain_epochs: instead of that preset's; None for its own.
+    """
+
+    studies: list[Study]
+    places: Places
+    device: torch.device
+    jobs: int
+    checkpoint_seconds: float
+    retrain_preset: str
+    retrain_epochs: int | None
+
+
+def parse(argv: Sequence[str] | None = None) -> Request:
+    """Read the command line.
+
+    Raises:
+        UserError: values that cannot work, one clear line.
+    """
+    given = _parser().parse_args(argv)
+    device = choose_device(given.device)
+    for option, value in {"--seeds": given.seeds, "--jobs": given.jobs}.items():
+        if value is not None and value < 1:
+            raise UserError(f"{option} must be at least 1, got {value}")
+    if given.retrain_preset not in RETRAIN_PRESETS:
+        raise UserError(
+            f"--retrain-preset is one of {', '.join(RETRAIN_PRESETS)}, got {given.retrain_preset!r}"
+        )
+    run = given_settings(given, RunConfig, _APART)
+    search = given_settings(given, SearchConfig, ("run",))
+    studies = []
+    for name in dict.fromkeys(given.study):
+        if name not in STUDIES:
+            raise UserError(f"--study is one of {', '.join(STUDIES)}, got {name!r}")
+        for seed in range(given.first_seed, given.first_seed + given.seeds):
+            base = Base(given.preset, given.dataset, run | {"seed": seed}, search)
+            studies.append(STUDIES[name](base))
+    return Request(
+        studies,
+        Places(given.results, given.data, given.truth, given.split),
+        device,
+        given.jobs or (num_cores() if device.type == "cpu" else 1),
+        given.checkpoint_seconds,
+        given.retrain_preset,
+        given.retrain_epochs,
+    )
+
+
+Outcome = tuple[dict[str, Any], Path]
+"""A record and its folder."""
+
+
+def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome], list[Outcome]]:
+    """Run everything asked for; returns what searches and retrainings left.
+
+    Args:
+        request: what to run.
+        tell: told a line when a piece of work is done.
+
+    Raises:
+        UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
+    """
+    check_writable(request.places.results)
+    searches = list(dict.fromkeys(one for study in request.studies for one in study.searches))
+    retrained = list(
+        dict.fromkeys(one for study in request.studies if study.retrains for one in study.searches)
+    )
+    _check(request, searches, retrained)
+    supernets = dict.fromkeys(
+        one.training_only() for search in searches for one in search.supernets()
+    )
+    with Relay(request.jobs) as relay:
+        return _work(request, relay, tell, list(supernets), searches, retrained)
+
+
+def _work(
+    request: Request,
+    relay: Relay,
+    tell: Callable[[str], object],
+    supernets: list[RunConfig],
+    searches: list[SearchConfig],
+    retrained: list[SearchConfig],
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Train, search and retrain what is missing."""
+    # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
+    every = partial(_all, request, relay, tell)
+    every("supernet", _train, supernets)
+    found = every("search", _search, searches)
+    paths = dict(zip(searches, (path for _, path in found), strict=True))
+    work = {
+        _retraining(request, read_arch(paths[one] / "arch.json")): paths[one] for one in retrained
+    }
+    return found, every("retraining", _retrain, list(work.values()))
+
+
+def _check(request: Request, searches: list[SearchConfig], retrained: list[SearchConfig]) -> None:
+    """Say what is wrong with data, limits and retraining before anything is trained."""
+    images: dict[tuple[Any, ...], ImageData] = {}
+    for one in searches:
+        key = tuple(getattr(one.run, name) for name in _OF_IMAGES)
+        if key not in images:
+            images[key] = load_images(one.run, request.places)
+        searched_space(one, request.places, images[key])
+    largest = []
+    for one in retrained:
+        settings = one.run.space_settings()
+        space = settings.without_images()
+        arch = space.to_string(space.extremes()[1])
+        found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
+        largest.append(_retraining(request, found))
+    for config in dict.fromkeys(largest):
+        try:
+            check_retraining(config, request.places, request.device)
+        except UserError as error:
+            raise UserError(f"--retrain-preset {request.retrain_preset}: {error}") from None
+
+
+def _all(
+    request: Request,
+    relay: Relay,
+    tell: Callable[[str], object],
+    what: str,
+    function: Callable[[Request, Tell, Any], Any],
+    work: list[Any],
+) -> list[Any]:
+    results: dict[int, Any] = {}
+    task = partial(function, request, relay.tell(len(work)))
+    for position, result in run_all(task, work, request.jobs, relay.drain):
+        relay.drain()
+        results[position] = result
+        tell(f"{what} {len(results)} of {len(work)}")
+    return [results[position] for position in range(len(work))]
+
+
+def _train(request: Request, tell: Tell, config: RunConfig) -> None:
+    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
+    trained_supernet(
+        config,
+        load_images(config, request.places),
+        request.places,
+        request.device,
+        # Supernets of a study may have the same title.
+        progress_of(tell, f"{title} ({config.run_id()})"),
+        request.checkpoint_seconds,
+    )
+
+
+def _search(request: Request, tell: Tell, config: SearchConfig) -> Outcome:
+    title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
+    progress = progress_of(tell, title)
+    return search_one(config, request.places, request.device, progress, request.checkpoint_seconds)
+
+
+def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
+    """The settings with which an architecture is retrained."""
+    given: dict[str, Any] = {}
+    if request.retrain_epochs is not None:
+        given["epochs"] = request.retrain_epochs
+    return config_of_found(request.retrain_preset, found, found.dataset, given)
+
+
+def _retrain(request: Request, tell: Tell, path: Path) -> Outcome:
+    found = read_arch(path / "arch.json")
+    config = _retraining(request, found)
+    progress = progress_of(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
+    return retrain_one(config, found.search, request.places, request.device, progress)
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Run the program; returns the records of searches, then of retrainings."""
+    request = parse(argv)
+    # One piece of work by itself shows its progress, and needs no process of its own.
+    if sum(len(study.searches) for study in request.studies) == 1:
+        request = dataclasses.replace(request, jobs=1)
+    console = Console()
+    searches, retrained = run(request, lambda line: console.print(Text(line)))
+    written = build_report(
+        request.places.results, notice=lambda line: console.print(line, style="dim")
+    )
+    if len(searches) == 1:
+        for line in outcome_lines(*searches[0]):
+            console.print(Text(line), soft_wrap=True)
+    if len(retrained) == 1:
+        for line in retrained_lines(*retrained[0]):
+            console.print(Text(line), soft_wrap=True)
+    for folder in dict.fromkeys(path.parent for path in written):
+        console.print(Text(f"{folder.name}: {folder}/"), style="bold")
+    return [record for record, _ in [*searches, *retrained]]
+
+
+def _parser() -> argparse.ArgumentParser:
+    presets = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items())
+    studies = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in STUDIES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.pipeline",
+        description="Train a supernet, search it under a limit on multiply-adds, retrain what was "
+        "found, and report. With no option at all: a small MobileNetV2 space, operations and "
+        "widths, on the embedded data set.",
+        epilog=f"Studies: {'; '.join(studies)}. Presets: {'; '.join(presets)}",
+    )
+    main_group = parser.add_argument_group("what to run")
+    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
+    main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
+    main_group.add_argument(
+        "--study",
+        nargs="+",
+        default=["single"],
+        help=f"searches to run: {', '.join(STUDIES)} (single)",
+    )
+    main_group.add_argument("--seeds", type=int, default=1, metavar="N", help="of each (1)")
+    main_group.add_argument(
+        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
+    )
+    main_group.add_argument(
+        "--retrain-preset",
+        default="quick",
+        help=f"settings of retraining: {', '.join(RETRAIN_PRESETS)} (quick)",
+    )
+    main_group.add_argument(
+        "--retrain-epochs", type=int, metavar="N", help="instead of that preset's"
+    )
+    search = parser.add_argument_group("search (default: the preset's)")
+    add_settings(search, SearchConfig, SEARCH_HELP, ("run",))
+    add_places(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=int, metavar="N", help="at a time (cores; 1 on a GPU)")
+    add_machine(machine)
+    settings = parser.add_argument_group("supernet (default: the preset's)")
+    add_settings(settings, RunConfig, HELP, _APART)
+    return parser

@@ -1,0 +1,1 @@
+"""Job folders on disk: atomic files, records, reading them back."""

@@ -1,0 +1,141 @@
+"""Read finished runs back as one table: a row per run, a column per recorded value.
+
+Column names are the record's keys joined by dots: ``config.K``, ``truth.column``,
+``metrics.kendall_tau_b``, ``metrics.high_low_tau_by_size.100``, ``controls.params.spearman``,
+``ceiling.kendall_tau_b``, ``seconds.training``, ``num_weight_steps``. ``path`` is the run's folder
+(text), ``space`` the search space its place names. Undefined values are missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.cli.errors import UserError
+from benchmark.records.rows import AGAIN, Required, as_table, parse, read_row
+
+_REQUIRED: Required = {
+    "config.dataset": str,
+    "config.sharing": str,
+    "config.K": int,
+    "config.seed": int,
+    "truth.column": str,
+    "num_archs": int,
+    "num_weight_steps": int,
+    "metrics.kendall_tau_b": (int, float, type(None)),
+    "metrics.spearman": (int, float, type(None)),
+    "metrics.pearson": (int, float, type(None)),
+}
+PREDICTION = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4"), ("true", "<f8")])
+
+
+def load_records(results: Path) -> pd.DataFrame:
+    """Read every finished run under ``results/records``, in the order of their paths.
+
+    A folder without ``record.json`` is a run that has not finished, and is left out.
+
+    Args:
+        results: the results folder, the one given to ``python -m benchmark.run --results``.
+
+    Returns:
+        A row per run; see the module's text for the columns. Lists are kept as JSON text.
+
+    Raises:
+        UserError: no finished run, a malformed record, or two records of the same run.
+    """
+    folder = results / "records"
+    paths = record_paths(results)
+    if not paths:
+        raise UserError(
+            f"no finished run found under {folder}: "
+            f"start one with python -m benchmark.run --results {results}, or name another folder"
+        )
+    rows = [
+        {"path": str(path.parent), "space": path.parts[-4], **read_row(path, _REQUIRED)}
+        for path in paths
+    ]
+    return as_table(rows, folder)
+
+
+def record_paths(results: Path) -> list[Path]:
+    """The records of finished runs under ``results/records``, in order."""
+    return sorted((results / "records").glob("*/*/*/*/record.json"))
+
+
+def load_predictions(run: Path) -> NDArray[np.void]:
+    """Read a run's scores, a structured array (A,) of ``PREDICTION``.
+
+    ``index`` is the benchmark's index, ``accuracy`` the predicted one in percent, ``loss`` the
+    mean cross-entropy, ``true`` the stand-alone accuracy that the run was compared with.
+
+    Raises:
+        UserError: the file is absent, cut short or of another layout.
+    """
+    path = run / "predictions.npy"
+    scores: NDArray[np.void] = _load_array(path)
+    if scores.ndim != 1 or scores.dtype != PREDICTION:
+        raise UserError(
+            f"{path} should hold index, accuracy, loss and true in one row per arch, got "
+            f"{scores.dtype} of shape {scores.shape}; {AGAIN}"
+        )
+    return scores
+
+
+def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
+    """Read the codes of the first archs of a run, or of all of a search, float32 (A, K).
+
+    Args:
+        folder: of the run or search.
+        again: how to get others, the end of the line that refuses these.
+
+    Raises:
+        UserError: the file is absent, cut short or of another layout, or holds no shares.
+    """
+    path = folder / "codes.npy"
+    codes: NDArray[Any] = _load_array(path, again)
+    if codes.ndim != 2 or codes.dtype.kind != "f" or not bool(np.isfinite(codes).all()):
+        raise UserError(
+            f"{path} should hold finite codes of shape (archs, K), got {codes.dtype} "
+            f"of shape {codes.shape}; {again}"
+        )
+    # A share may round up.
+    if codes.size == 0 or codes.min() < 0 or codes.max() > 1.001:
+        raise UserError(f"{path} should hold codes from 0 to 1, at least one; {again}")
+    return codes
+
+
+def load_log(run: Path) -> pd.DataFrame:
+    """Read a run's training log: one row per epoch, at least the column ``epoch``.
+
+    Raises:
+        UserError: the file is absent, or a line is not a JSON object with an epoch.
+    """
+    path = run / "log.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the log {path}: {error}") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        row = parse(line, f"{path} line {number}")
+        if not isinstance(row.get("epoch"), int):
+            raise UserError(f"{path} line {number} should have a whole number as epoch")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=None if rows else pd.Index(["epoch"]))
+
+
+def _load_array(path: Path, again: str = AGAIN) -> NDArray[Any]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise UserError(f"cannot read the array {path}: {error.strerror}; {again}") from None
+    except (ValueError, EOFError):
+        # numpy would advise to trust the file.
+        raise UserError(f"{path} is no .npy array, or is cut short; {again}") from None
+    if not isinstance(array, np.ndarray):
+        raise UserError(f"{path} should be a single .npy array, got an archive; {again}")
+    return array

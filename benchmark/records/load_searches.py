@@ -1,0 +1,280 @@
+"""Read trained supernets, searches and retrainings back as tables: a row per finished one.
+
+Column names are the record's keys joined by dots, as in ``benchmark.records.load``: ``config.K``,
+``best.accuracy``, ``optimum.true``, ``seconds.search``, ``search.config.K``, ``top1``. ``path`` is
+the record's folder, ``folder`` the same relative to the results folder, ``space`` the search space
+its place names. The columns that tables and figures ask for are always there; values that a record
+does not have are missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.cli.errors import UserError
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig
+from benchmark.config.space import SpaceSettings
+from benchmark.records.rows import Kinds, Required, as_table, is_of, read_row
+
+_NUMBER = (int, float)
+_MAYBE = (int, float, type(None))
+_CONFIG: Required = {
+    "kind": str,
+    "config.dataset": str,
+    "config.space": str,
+    "config.seed": int,
+}
+SEARCH_AGAIN = "delete its folder and search again"
+"""What helps against a damaged file: a finished search is not redone, nor any file of it."""
+_SHARED: Required = {**_CONFIG, "config.sharing": str, "config.K": int}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Where records of one kind lie, and what they must and may have."""
+
+    name: str
+    folder: str
+    # Of a record's path: how far from its end the search space's name stands.
+    space: int
+    required: Required
+    # Whose fields the config has; a record of an older version may lack some.
+    configs: tuple[type, ...]
+    # How to get another record: the end of the line that refuses one.
+    again: str
+    # What the record has of architectures, as text.
+    archs: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+
+_SUPERNETS = _Kind(
+    "supernet",
+    "supernets",
+    -4,
+    {
+        **_SHARED,
+        "seconds.training": _NUMBER,
+        "seconds_per_epoch": _NUMBER,
+        "peak_memory_bytes": int,
+        "num_weight_steps": int,
+        "num_simplex_steps": int,
+    },
+    (RunConfig,),
+    "delete its folder and train again",
+)
+_SEARCHES = _Kind(
+    "search",
+    "searches",
+    -4,
+    {
+        **_SHARED,
+        "config.method": str,
+        "config.ensemble": str,
+        "config.search_seed": int,
+        "config.max_flops": _NUMBER,
+        "config.min_flops": _NUMBER,
+        "config.max_params": _NUMBER,
+        "seconds.search": _NUMBER,
+        "seconds.supernets": _NUMBER,
+        "seconds_per_arch": _MAYBE,
+        "peak_memory_bytes": int,
+        "num_scored": int,
+        "supernets": str,
+        "best.arch": str,
+        "best.accuracy": _NUMBER,
+        "best.loss": _NUMBER,
+        "best.flops": _NUMBER,
+        "best.params": _NUMBER,
+        "best.true": _MAYBE,
+    },
+    (RunConfig, SearchConfig),
+    SEARCH_AGAIN,
+    ("best.arch",),
+    ("optimum.arch", "optimum.true", "truth.column", "truth.sha256"),
+)
+_RETRAINED = _Kind(
+    "retrained",
+    "retrained",
+    -3,
+    {
+        **_CONFIG,
+        "config.arch": str,
+        "flops": _NUMBER,
+        "params": _NUMBER,
+        "top1": _NUMBER,
+        "top5": _NUMBER,
+        "top1_raw": _NUMBER,
+        "top5_raw": _NUMBER,
+        "num_test_images": int,
+    },
+    (RetrainConfig,),
+    "delete its folder and retrain",
+    ("config.arch",),
+    ("search.record",),
+)
+
+
+def load_supernets(results: Path) -> pd.DataFrame:
+    """Read every trained supernet under ``results/supernets``, in the order of their paths.
+
+    Raises:
+        UserError: a malformed record, or two of the same training.
+    """
+    return _load(results, _SUPERNETS)
+
+
+def load_searches(results: Path) -> pd.DataFrame:
+    """Read every finished search under ``results/searches``, in the order of their paths.
+
+    ``supernets`` is JSON text: the folders, relative to ``results``, of what was searched.
+
+    Raises:
+        UserError: a malformed record, or two of the same search.
+    """
+    return _load(results, _SEARCHES)
+
+
+def load_retrained(results: Path) -> pd.DataFrame:
+    """Read every retrained architecture under ``results/retrained``, in the order of their paths.
+
+    ``search.record`` is the folder, relative to ``results``, of the search it was taken from, and
+    missing where an architecture was given by hand.
+
+    Raises:
+        UserError: a malformed record, or two of the same retraining.
+    """
+    return _load(results, _RETRAINED)
+
+
+def load_evaluated(search: Path, num_scored: int | None = None) -> pd.DataFrame:
+    """Read what a search scored, in that order.
+
+    Args:
+        search: the search's folder.
+        num_scored: how many there should be, where that is known.
+
+    Returns:
+        Columns ``number`` (rising by 1), ``generation``, ``arch``, ``accuracy`` (percent),
+        ``loss``, ``flops``, ``params`` and, where there is a truth table, ``true`` (percent, NaN
+        where the table lacks the architecture).
+
+    Raises:
+        UserError: the file is absent, cut short or of another layout.
+    """
+    path = search / "evaluated.csv"
+    numbers = ("number", "generation", "accuracy", "loss", "flops", "params")
+    table = _read_csv(path, ("arch",), numbers, ("true",))
+    if not table["number"].diff().iloc[1:].eq(1).all():
+        raise UserError(f"{path} should count its rows in number; {SEARCH_AGAIN}")
+    if num_scored is not None and len(table) != num_scored:
+        raise UserError(f"{path} should have {num_scored} rows, got {len(table)}; {SEARCH_AGAIN}")
+    return table
+
+
+def load_front(search: Path) -> pd.DataFrame:
+    """Read a search's Pareto front: ``arch``, ``accuracy`` (percent), ``flops``, ``params``.
+
+    Raises:
+        UserError: the file is absent, cut short or of another layout.
+    """
+    return _read_csv(search / "front.csv", ("arch",), ("accuracy", "flops", "params"))
+
+
+def _load(results: Path, kind: _Kind) -> pd.DataFrame:
+    folder = results / kind.folder
+    paths = sorted(folder.glob("/".join(["*"] * -kind.space) + "/record.json"))
+    columns = ["path", "folder", "space", *kind.required, *kind.optional]
+    if not paths:
+        return pd.DataFrame(columns=pd.Index(columns))
+    rows: list[Mapping[str, Any]] = []
+    for path in paths:
+        row = read_row(path, kind.required, kind.again)
+        if row["kind"] != kind.name:
+            raise UserError(
+                f"{path} should be of kind {kind.name}, got {row['kind']!r}; "
+                f"move it out of {folder}"
+            )
+        _check_config(path, row, kind)
+        place = path.parent
+        rows.append(
+            {
+                "path": str(place),
+                "folder": place.relative_to(results).as_posix(),
+                "space": path.parts[kind.space],
+                **row,
+            }
+        )
+    table = as_table(rows, folder)
+    for name in kind.optional:
+        if name not in table.columns:
+            table[name] = None
+    return table
+
+
+def _check_config(path: Path, row: Mapping[str, Any], kind: _Kind) -> None:
+    """Refuse settings that are none, before a table or a figure stumbles over them.
+
+    Raises:
+        UserError: a setting of another type, or settings or an architecture of no space.
+    """
+    for field in (field for one in kind.configs for field in dataclasses.fields(one)):
+        name = f"config.{field.name}"
+        wanted = type(field.default)
+        if name not in row or field.default is dataclasses.MISSING:
+            continue
+        kinds: Kinds = _NUMBER if wanted is float else wanted
+        if type(row[name]) is not bool if wanted is bool else not is_of(row[name], kinds):
+            raise UserError(
+                f"{path} should have {name} of type {wanted.__name__}, got {row[name]!r}; "
+                f"{kind.again}"
+            )
+    names = [field.name for field in dataclasses.fields(SpaceSettings)]
+    given = {name: row[f"config.{name}"] for name in names if f"config.{name}" in row}
+    try:
+        settings = SpaceSettings(**given)
+        for name in kind.archs:
+            settings.arch(row[name])
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}; {kind.again}") from None
+
+
+def _read_csv(
+    path: Path, texts: Sequence[str], numbers: Sequence[str], optional: Sequence[str] = ()
+) -> pd.DataFrame:
+    """A CSV file of these columns, every cell filled but in optional ones, every number finite."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise UserError(f"cannot read the table {path}: {line}; {SEARCH_AGAIN}") from None
+    wanted = {*texts, *numbers}
+    known = wanted <= set(table.columns) <= wanted | set(optional)
+    # With more cells than headings pandas takes the first ones for the index.
+    if not known or table.empty or not isinstance(table.index, pd.RangeIndex):
+        raise UserError(
+            f"{path} should have rows of {', '.join([*texts, *numbers])}, got {len(table)} rows "
+            f"of {', '.join(map(str, table.columns))}; {SEARCH_AGAIN}"
+        )
+    for name in table.columns:
+        given = table[name].notna() & table[name].ne("")
+        if name in texts:
+            good = given
+        else:
+            table[name] = pd.to_numeric(table[name], errors="coerce")
+            good = pd.Series(np.isfinite(table[name].to_numpy(np.float64)), index=table.index)
+            good |= ~given & (name in optional)
+        if not good.all():
+            raise UserError(
+                f"{path} row {int(np.flatnonzero(~good)[0]) + 1} has no usable {name}; "
+                f"{SEARCH_AGAIN}"
+            )
+    return table

@@ -1,0 +1,1 @@
+"""Rebuild tables and figures: ``python -m benchmark.report``."""

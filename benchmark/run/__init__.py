@@ -1,0 +1,1 @@
+"""Train and rank: ``python -m benchmark.run``."""

@@ -1,0 +1,214 @@
+"""Train K-shot supernets, rank architectures, compare with the truth: ``python -m benchmark.run``.
+
+One run per K and seed, several at a time; a finished run is not run again and an interrupted one
+goes on. Ends by printing its table and where everything is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from benchmark.cli.errors import UserError
+from benchmark.config.options import add_machine, add_places, add_settings, given_settings
+from benchmark.config.presets import PRESETS, preset
+from benchmark.config.run import HELP, RunConfig
+from benchmark.records.environment import choose_device
+from benchmark.records.files import check_writable
+from benchmark.records.load import load_records
+from benchmark.report.command import build_report, show_main_table
+from benchmark.run.execute import run_one
+from benchmark.train.setup import Places, load_images, load_target, ranked_space
+from benchmark.workers.jobs import num_cores, run_all, run_threads
+from benchmark.workers.relay import Relay, Tell, progress_of
+from kshot_core.training.lockstep import AnotherFailedError, Lockstep
+from kshot_core.training.steps import run_step
+
+# Settings whose option is read apart: several values, or a meaning of its own.
+_APART = {"K", "seed", "preset", "dataset", "sharing"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one command line asks for.
+
+    Args:
+        configs: one per run.
+        places: where to read and write.
+        device: where to compute.
+        jobs: runs at a time.
+        checkpoint_seconds: least time between two checkpoints.
+    """
+
+    configs: list[RunConfig]
+    places: Places
+    device: torch.device
+    jobs: int
+    checkpoint_seconds: float
+
+
+def parse(argv: Sequence[str] | None = None) -> Request:
+    """Read the command line: a preset, overridden by whatever option is given.
+
+    Raises:
+        UserError: values that cannot work, one clear line.
+    """
+    given = _parser().parse_args(argv)
+    known = {field.name for field in dataclasses.fields(RunConfig)} - {"K"} | {"num_seeds"}
+    # Presets of searches have settings of their own; that they do not rank is said later.
+    named = preset(given.preset, given.dataset)
+    settings = {name: value for name, value in named.items() if name in known}
+    num_seeds = settings.get("num_seeds", 1) if given.seeds is None else given.seeds
+    settings.pop("num_seeds", None)
+    settings |= given_settings(given, RunConfig, _APART)
+    # A shorter training than the preset's must not be all warm-up.
+    if given.epochs is not None and given.warmup_epochs is None:
+        settings["warmup_epochs"] = min(settings["warmup_epochs"], given.epochs // 2)
+    if num_seeds < 1 or (given.jobs is not None and given.jobs < 1):
+        option, value = ("--seeds", num_seeds) if num_seeds < 1 else ("--jobs", given.jobs)
+        raise UserError(f"{option} must be at least 1, got {value}")
+    configs = [
+        _config(given, K, sharing, seed, settings)
+        for sharing in dict.fromkeys(given.sharing)
+        for K in dict.fromkeys(given.K)
+        for seed in range(given.first_seed, given.first_seed + num_seeds)
+    ]
+    configs = list(dict.fromkeys(configs))
+    device = choose_device(given.device)
+    # A GPU is shared by several runs only if asked for; it is one machine to all of them.
+    jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
+    places = Places(given.results, given.data, given.truth, given.split)
+    return Request(configs, places, device, jobs, given.checkpoint_seconds)
+
+
+def _config(
+    given: argparse.Namespace, K: int, sharing: str, seed: int, settings: dict[str, Any]
+) -> RunConfig:
+    if K < 1:
+        raise UserError(f"--K must be at least 1, got {K}")
+    # One copy shared by all is one-shot whatever maps architectures to codes.
+    sharing = "one-shot" if K == 1 else sharing
+    if sharing == "one-shot" and K != 1:
+        raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
+    return RunConfig(
+        dataset=given.dataset, K=K, seed=seed, sharing=sharing, preset=given.preset, **settings
+    )
+
+
+def run(request: Request) -> list[dict[str, Any]]:
+    """Run everything asked for; returns the records in the order of the configs.
+
+    Raises:
+        UserError: bad input, found before training where it can be.
+    """
+    check_writable(request.places.results)
+    for config in {
+        dataclasses.replace(c, seed=0, K=1, sharing="one-shot") for c in request.configs
+    }:
+        # Both are quick next to training: what is wrong with them is said first, and a download
+        # happens once, not in every process.
+        load_target(config, request.places)
+        ranked_space(config, load_images(config, request.places))
+    work = _divided(request)
+    jobs = min(request.jobs, len(work))
+    records: dict[int, dict[str, Any]] = {}
+    with Relay(jobs) as relay:
+        task = partial(_run_in_process, request, relay.tell(len(work)))
+        for _, finished in run_all(task, work, jobs, relay.drain):
+            relay.drain()
+            records |= finished
+    return [records[position] for position in range(len(records))]
+
+
+def _divided(request: Request) -> list[list[int]]:
+    """Numbers of the configs, by what runs together: each by itself, or all in lockstep.
+
+    With several jobs every one of them gets its share of each K.
+    """
+    numbers = list(range(len(request.configs)))
+    if not all(config.lockstep for config in request.configs):
+        return [[number] for number in numbers]
+    jobs = min(request.jobs, len(numbers))
+    return [numbers[first::jobs] for first in range(jobs)]
+
+
+def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Run the program: runs, then tables and figures; returns the records."""
+    request = parse(argv)
+    records = run(request)
+    results = request.places.results
+    console = Console()
+    written = build_report(results, notice=lambda line: console.print(line, style="dim"))
+    show_main_table(console, load_records(results))
+    for folder in dict.fromkeys(path.parent for path in written):
+        console.print(f"{folder.name}: {folder}/", style="bold")
+    console.print(f"records: {results / 'records'}/", style="bold")
+    return records
+
+
+def _run_in_process(request: Request, tell: Tell, numbers: list[int]) -> dict[int, dict[str, Any]]:
+    """Run configs, in lockstep if there are several; returns the records by number."""
+    lockstep = Lockstep(len(numbers))
+
+    def run_number(member: int) -> dict[str, Any]:
+        number = numbers[member]
+        config = request.configs[number]
+        title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
+        progress = progress_of(tell, title)
+        engine = lockstep.engine(member) if len(numbers) > 1 else run_step
+        try:
+            return run_one(
+                config,
+                request.places,
+                request.device,
+                progress,
+                request.checkpoint_seconds,
+                engine,
+                # Cores that have no run of their own help with the scoring.
+                request.jobs // len(request.configs),
+            )
+        finally:
+            lockstep.leave(member)
+
+    if len(numbers) == 1:
+        return {numbers[0]: run_number(0)}
+    work = [partial(run_number, member) for member in range(len(numbers))]
+    return dict(zip(numbers, run_threads(work, lockstep.stop, AnotherFailedError), strict=True))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.run",
+        description="Train K-shot supernets on NAS-Bench-201, score architectures with them, and "
+        "compare the ranking with stand-alone accuracies. With no option at all: K = 1 and K = 8 "
+        "on the embedded data set.",
+        epilog="Presets: "
+        + "; ".join(f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items()),
+    )
+    main_group = parser.add_argument_group("what to run")
+    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
+    main_group.add_argument(
+        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=HELP["K"] + " (1 8)"
+    )
+    main_group.add_argument("--seeds", type=int, metavar="N", help="runs of each K (the preset's)")
+    main_group.add_argument(
+        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
+    )
+    main_group.add_argument("--preset", default="quick", help=HELP["preset"] + " (quick)")
+    main_group.add_argument(
+        "--sharing", nargs="+", default=["simplex"], help=HELP["sharing"] + " (simplex)"
+    )
+    add_places(parser)
+    machine = parser.add_argument_group("machine")
+    machine.add_argument("--jobs", type=int, metavar="N", help="runs at a time (cores; 1 on a GPU)")
+    add_machine(machine)
+    settings = parser.add_argument_group("settings (default: the preset's)")
+    add_settings(settings, RunConfig, HELP, _APART)
+    return parser

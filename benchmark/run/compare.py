@@ -1,0 +1,98 @@
+"""A run's predictions against the truth, beside controls that train nothing and the ceiling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.metrics.bootstrap import bootstrap_interval
+from benchmark.metrics.correlation import METRICS, summary
+from benchmark.metrics.ties import UndefinedMetricError
+from benchmark.records.files import sha256
+from benchmark.train.setup import Target
+from benchmark.truth.table import TruthColumn
+from kshot_core.spaces import NASBench201
+
+_WITH_INTERVAL = ("kendall_tau_b", "spearman", "pearson")
+_NUM_RESAMPLES = 1000
+
+
+def compare(
+    space: NASBench201, target: Target, accuracy: npt.NDArray[np.float32]
+) -> dict[str, Any]:
+    """The part of a record that says how well architectures were ranked.
+
+    Args:
+        space: the search space, for the controls' counts.
+        target: truth table, column and the A architectures scored.
+        accuracy: predicted accuracy (A,), percent.
+
+    Returns:
+        ``truth``, ``num_archs``, ``metrics``, ``intervals``, ``controls`` (live parameters, live
+        FLOPs, live convolutions), ``ceiling`` (two training seeds of the truth against each other)
+        and ``also``: the same metrics against other columns about the same training set.
+    """
+    true = target.values(target.archs)
+    controls: dict[str, list[float]] = {
+        "params": [space.live_params(arch) for arch in target.archs],
+        "flops": [space.live_flops(arch) for arch in target.archs],
+        "live_convolutions": [space.num_convolutions(arch) for arch in target.archs],
+    }
+    path = target.table.path
+    return {
+        "truth": {
+            "column": str(target.column),
+            "file": path.name if path else "",
+            "sha256": sha256(path) if path else "",
+        },
+        "num_archs": len(target.archs),
+        "metrics": summary(accuracy, true),
+        "intervals": _intervals(accuracy, true),
+        "controls": {name: summary(values, true) for name, values in controls.items()},
+        "ceiling": _ceiling(space, target),
+        "also": {
+            str(column): summary(accuracy, target.values(target.archs, column))
+            for column in _also(target)
+        },
+    }
+
+
+def _intervals(
+    accuracy: npt.NDArray[np.float32], true: npt.NDArray[np.float64]
+) -> dict[str, list[float] | None]:
+    intervals: dict[str, list[float] | None] = {}
+    for name in _WITH_INTERVAL:
+        try:
+            interval = bootstrap_interval(METRICS[name], accuracy, true, _NUM_RESAMPLES)
+            intervals[name] = list(interval)
+        except UndefinedMetricError:
+            intervals[name] = None
+    return intervals
+
+
+def _ceiling(space: NASBench201, target: Target) -> dict[str, Any] | None:
+    """Metrics of one truth seed as a prediction of another, over the archs that have both."""
+    seeds = target.table.ceiling_seeds_of(target.column)
+    if len(seeds) < 2:
+        return None
+    first, second = target.table.both(seeds[0], seeds[1])
+    scored = [text for text in map(space.to_string, target.archs) if text in first.index]
+    if len(scored) < 2:
+        return None
+    values = summary(second.loc[scored].to_numpy(), first.loc[scored].to_numpy())
+    return {**values, "columns": f"{seeds[0]} against {seeds[1]}", "num_archs": len(scored)}
+
+
+def _also(target: Target) -> list[TruthColumn]:
+    """Mean columns of the half-set twin: supernets of ``cifar10`` train on ``cifar10-valid``."""
+    twin = f"{target.column.trained_on}-valid"
+    return [
+        column
+        for column in target.table.columns()
+        if column.trained_on == twin
+        and column.run == "mean"
+        and column.epochs == target.column.epochs
+        and not target.table.column(column).isna().any()
+    ]

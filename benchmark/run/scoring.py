@@ -1,0 +1,119 @@
+"""Scoring of a finished training: resumable, and spread over processes where cores are free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmark.cli.errors import UserError
+from benchmark.config.run import RunConfig
+from benchmark.records.run_folder import RunFolder
+from benchmark.train.setup import Places, build_trainer, load_images, ranked_space
+from benchmark.workers.jobs import run_all
+from kshot_core.evaluation.scores import iterate_scores, work_list
+from kshot_core.space import Arch
+from kshot_core.spaces import NASBench201
+from kshot_core.tasks.images import Batch, ImageSet
+from kshot_core.training.trainer import Trainer
+
+_SHARD = 32
+"""Architectures that a process scores at a time, about."""
+
+
+def score(
+    folder: RunFolder,
+    trainer: Trainer,
+    archs: list[Arch],
+    images: ImageSet,
+    progress: Callable[[int, int], None],
+    due: Callable[[], bool],
+    workers: int = 1,
+    places: Places | None = None,
+) -> tuple[npt.NDArray[np.float32], int]:
+    """Scores (A, 2), accuracy and loss, and the number of networks that ran.
+
+    Goes on from saved scores; each live network is scored once.
+
+    Args:
+        folder: the run; its checkpoint is that of the trained weights.
+        trainer: trained.
+        archs: A architectures.
+        images: to score on.
+        progress: told how many are scored, of how many.
+        due: whether scores are to be saved now.
+        workers: processes, where the device is a processor.
+        places: where the workers find the images.
+
+    Raises:
+        UserError: saved scores of another run, or a training that diverged.
+    """
+    config = folder.config
+    unique, positions = work_list(archs, trainer.sharing, NASBench201().canonical)  # type: ignore[arg-type]
+    done = folder.load_scores()
+    if len(done) > len(unique) or done.shape[1:] != (2,):
+        raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
+    # Passes of several architectures are always the same ones, so that a stopped and resumed run
+    # ends with the same bytes.
+    scores = done[: len(done) // config.score_paths * config.score_paths].tolist()
+    rest = unique[len(scores) :]
+    size = -(-_SHARD // config.score_paths) * config.score_paths
+    try:
+        if workers > 1 and places is not None and len(rest) > size:
+            shards = [rest[start : start + size] for start in range(0, len(rest), size)]
+            task = partial(_score_shard, config, places)
+            waiting: dict[int, list[tuple[float, float]]] = {}
+            num_done = 0
+            for number, result in run_all(task, shards, workers):
+                waiting[number] = result
+                # Saved scores are the first ones of the list, without a gap.
+                while num_done in waiting:
+                    scores += waiting.pop(num_done)
+                    num_done += 1
+                progress(len(scores) + sum(map(len, waiting.values())), len(unique))
+                if due():
+                    folder.save_scores(np.array(scores).reshape(-1, 2))
+        else:
+            batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
+            for one in iterate_scores(
+                trainer.shared,
+                trainer.sharing,
+                rest,
+                batches,
+                config.score_paths,
+                config.precision,
+            ):
+                scores.append(one)
+                progress(len(scores), len(unique))
+                if due():
+                    folder.save_scores(np.array(scores))
+    except FloatingPointError as error:
+        raise UserError(f"{folder.path}: {error}") from None
+    return np.array(scores, dtype=np.float32).reshape(-1, 2)[positions], len(unique)
+
+
+def _score_shard(
+    config: RunConfig, places: Places, archs: Sequence[Arch]
+) -> list[tuple[float, float]]:
+    trainer, batches = _trained(config, places)
+    shared, sharing = trainer.shared, trainer.sharing
+    return list(
+        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
+    )
+
+
+@cache
+def _trained(config: RunConfig, places: Places) -> tuple[Trainer, Sequence[Batch]]:
+    """What a worker needs, once per process: the trained weights and the images."""
+    splits = load_images(config, places)
+    device = torch.device("cpu")
+    training, validation = splits.training(device), splits.validation(device)
+    trainer = build_trainer(config, ranked_space(config, splits), training, device)
+    state = RunFolder(places.results, config, NASBench201().name).load_checkpoint()
+    if state is not None:  # a training of no epochs leaves none
+        trainer.restore(state)
+    batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)
+    return trainer, batches

@@ -1,0 +1,1 @@
+"""Search a space with a supernet: ``python -m benchmark.search``."""

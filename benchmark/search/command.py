@@ -1,0 +1,130 @@
+"""Search for the best architecture under hard limits: ``python -m benchmark.search``.
+
+Trains the supernet that its options describe, unless that one is there already, and searches it by
+NSGA-II (paper section 3, appendix B). A search that was stopped goes on after its last generation,
+a finished one is not repeated. ``torchrun`` shares training and scoring among processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.text import Text
+
+from benchmark.cli.progress import Bars, progress_bars
+from benchmark.config.options import add_machine, add_places, add_settings, given_settings
+from benchmark.config.presets import PRESETS
+from benchmark.config.run import HELP, RunConfig
+from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
+from benchmark.records.environment import choose_device
+from benchmark.records.files import check_writable
+from benchmark.report.command import build_report
+from benchmark.search.execute import search_one
+from benchmark.train.setup import Places
+from benchmark.workers.torchrun import processes as join
+
+APART = ("preset", "dataset", "track_every", "track_archs", "archs", "lockstep", "score_paths")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one command line asks for.
+
+    Args:
+        config: of the search and its supernet.
+        places: where to read and write.
+        device: where to compute.
+        checkpoint_seconds: least time between two checkpoints of the supernet's training.
+    """
+
+    config: SearchConfig
+    places: Places
+    device: torch.device
+    checkpoint_seconds: float
+
+
+def parse(argv: Sequence[str] | None = None) -> Request:
+    """Read the command line: a preset, overridden by whatever option is given.
+
+    Raises:
+        UserError: values that cannot work, one clear line.
+    """
+    given = _parser().parse_args(argv)
+    places = Places(given.results, given.data, given.truth, given.split)
+    config = search_config(
+        given.preset,
+        given.dataset,
+        given_settings(given, RunConfig, APART),
+        given_settings(given, SearchConfig, ("run",)),
+    )
+    return Request(config, places, choose_device(given.device), given.checkpoint_seconds)
+
+
+def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
+    """Run the program; returns the record."""
+    request = parse(argv)
+    config, places = request.config, request.places
+    with join(request.device) as (processes, device):
+        if processes.is_first:
+            check_writable(places.results)
+        with Bars() if processes.is_first else nullcontext() as bars:
+            title = f"{config.run.dataset} {config.label} seed {config.run.seed}"
+            progress = progress_bars(bars, title) if bars else _silent
+            record, path = search_one(
+                config, places, device, progress, request.checkpoint_seconds, processes
+            )
+        if processes.is_first:
+            console = Console()
+            build_report(places.results, notice=lambda line: console.print(line, style="dim"))
+            for line in outcome_lines(record, path):
+                console.print(Text(line))
+    return record
+
+
+def outcome_lines(record: dict[str, Any], path: Path) -> list[str]:
+    """What a search found, for a terminal."""
+    found, optimum = record["best"], record["optimum"]
+    lines = [
+        f"found, of {record['num_scored']} architectures scored: {found['arch']}",
+        (
+            f"{found['accuracy']:.2f} % on held-out images with shared weights, "
+            f"{found['flops'] / 1e6:.4g} M multiply-adds, {found['params'] / 1e6:.4g} M parameters"
+        ),
+    ]
+    if found["true"] is not None and optimum is not None:
+        lines.append(
+            f"stand-alone accuracy {found['true']:.2f} %, the best there is {optimum['true']:.2f} %"
+        )
+    return [*lines, f"search: {path}/"]
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmark.search",
+        description="Search for the most accurate architecture under limits on multiply-adds and "
+        "parameters, with the weights of a K-shot supernet that is trained first. With no option "
+        "at all: a small MobileNetV2 space, operations and widths, on the embedded data set.",
+        epilog="Presets: "
+        + "; ".join(f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items()),
+    )
+    main_group = parser.add_argument_group("what to search")
+    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
+    main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
+    limits = parser.add_argument_group("search (default: the preset's)")
+    add_settings(limits, SearchConfig, SEARCH_HELP, ("run",))
+    add_places(parser)
+    add_machine(parser.add_argument_group("machine"))
+    settings = parser.add_argument_group("supernet (default: the preset's)")
+    add_settings(settings, RunConfig, HELP, APART)
+    return parser

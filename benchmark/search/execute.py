@@ -1,0 +1,232 @@
+"""One search from its config to its record: supernets, generations, what was found."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.cli.errors import UserError
+from benchmark.config.search import SearchConfig
+from benchmark.datasets import ImageData
+from benchmark.records import environment
+from benchmark.search.folder import SearchFolder
+from benchmark.search.scoring import scorer
+from benchmark.search.truth import SearchTruth
+from benchmark.train.setup import Places, load_images
+from benchmark.train.supernet import Progress, Supernet, trained_supernet
+from benchmark.views.drawing import draw, save_figure
+from benchmark.views.figures.front import front_figure
+from kshot_core.search.limits import check_reachable
+from kshot_core.search.methods import METHODS, Evaluated, best, front
+from kshot_core.space import Arch, Space
+from kshot_core.training.distributed import ALONE, Processes
+
+
+def search_one(
+    config: SearchConfig,
+    places: Places,
+    device: torch.device,
+    progress: Progress,
+    checkpoint_seconds: float = 30.0,
+    processes: Processes = ALONE,
+) -> tuple[dict[str, Any], Path]:
+    """Train what is missing, search, and return the record and its folder.
+
+    Args:
+        config: what to search.
+        places: where to read and write.
+        device: where to compute.
+        progress: told of every epoch and every architecture.
+        checkpoint_seconds: least time between two checkpoints of a training.
+        processes: those that share the work.
+
+    Raises:
+        UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
+    """
+    data = load_images(config.run, places)
+    space = config.run.space_settings().build(data)
+    folder = SearchFolder(places.results, config, space)
+    record = folder.record()
+    if record is not None:
+        return record, folder.path
+    truth, searched = searched_space(config, places, data)
+    supernets = [
+        trained_supernet(one, data, places, device, progress, checkpoint_seconds, processes)
+        for one in config.supernets()
+    ]
+    with folder.opened() if processes.is_first else nullcontext():
+        processes.wait()
+        environment.forget_peak_memory(device)
+        started = time.perf_counter()
+        evaluated, seconds_scoring, num_new = _evaluate(
+            config, folder, searched, supernets, data, device, progress, processes
+        )
+        record = {
+            "schema": 1,
+            "kind": "search",
+            "config": config.to_dict(),
+            "environment": environment.describe(device),
+            "data": {"trained_on": data.trained_on, **data.description},
+            "seconds": {
+                # Of a search that was stopped and resumed, since it was.
+                "search": round(time.perf_counter() - started, 3),
+                "supernets": sum(one.record["seconds"]["training"] for one in supernets),
+            },
+            # Of what this process scored; a resumed search says nothing about the others.
+            "seconds_per_arch": seconds_scoring / num_new if num_new else None,
+            "peak_memory_bytes": environment.peak_memory_bytes(device),
+            "num_processes": processes.part.num,
+            "num_scored": len(evaluated),
+            "supernets": [str(one.path.relative_to(places.results)) for one in supernets],
+        }
+        if processes.is_first:
+            record |= _outcome(folder, config, evaluated, truth)
+            _save(folder, places, config, evaluated, supernets, record)
+            folder.complete(record)
+        processes.wait()
+    return record, folder.path
+
+
+def searched_space(
+    config: SearchConfig, places: Places, data: ImageData
+) -> tuple[SearchTruth | None, Space]:
+    """The truth of this data set, if there is one, and the space that is searched.
+
+    Args:
+        config: what to search.
+        places: where the truth is.
+        data: the images.
+
+    Raises:
+        UserError: a damaged truth, or limits that no architecture keeps.
+    """
+    space = config.run.space_settings().build(data)
+    truth = SearchTruth.of(config.run, places, space)
+    searched = truth.restricted(space) if truth else space
+    try:
+        check_reachable(searched, config.limits())
+    except ValueError as error:
+        raise UserError(f"{error}; change --max-flops, --min-flops or --max-params") from None
+    return truth, searched
+
+
+def _evaluate(
+    config: SearchConfig,
+    folder: SearchFolder,
+    space: Space,
+    supernets: list[Supernet],
+    data: ImageData,
+    device: torch.device,
+    progress: Progress,
+    processes: Processes,
+) -> tuple[list[Evaluated], float, int]:
+    """All generations, the seconds that scoring took, and how many were scored now."""
+    run = config.run
+    batches = data.validation(device).scoring_batches(
+        run.score_batch_size, run.score_images or None
+    )
+    total = config.population * config.generations
+    known, evaluated = folder.load_evaluated(), list[Evaluated]()
+    seconds, num_new = 0.0, 0
+
+    def scored(num: int) -> None:
+        progress("searching", len(evaluated) + num, total)
+
+    score_here = scorer(config, supernets, batches, processes, scored)
+
+    def score(archs: Sequence[Arch]) -> list[tuple[float, float]]:
+        nonlocal seconds, num_new
+        started = time.perf_counter()
+        scores = score_here(archs)
+        seconds, num_new = seconds + time.perf_counter() - started, num_new + len(archs)
+        return list(scores)
+
+    progress("searching", 0, total)
+    try:
+        generations = METHODS[config.method](
+            space, score, config.limits(), config.settings(), known
+        )
+        for generation in generations:
+            evaluated += generation
+            progress("searching", len(evaluated), total)
+            # While known scores are replayed the file has more than has come out here.
+            if processes.is_first and len(evaluated) > len(known):
+                folder.save_evaluated(evaluated)
+    except FloatingPointError as error:
+        raise UserError(f"{folder.path}: {error}: its supernet's training diverged") from None
+    except ValueError as error:
+        raise UserError(f"{folder.path}: {error}") from None
+    progress("searching", total, total)
+    return evaluated, seconds, num_new
+
+
+def _outcome(
+    folder: SearchFolder,
+    config: SearchConfig,
+    evaluated: list[Evaluated],
+    truth: SearchTruth | None,
+) -> dict[str, Any]:
+    """The part of a record that says what was found."""
+    found, space = best(evaluated), folder.space
+    chosen: dict[str, Any] = {
+        "arch": space.to_string(found.arch),
+        "accuracy": found.accuracy,
+        "loss": found.loss,
+        "flops": found.flops,
+        "params": found.params,
+        "number": evaluated.index(found),
+        "true": truth.value(space.to_string(found.arch)) if truth else None,
+    }
+    optimum = truth.optimum(space, config.limits()) if truth else None
+    return {"best": chosen, "optimum": optimum, "truth": truth.source() if truth else None}
+
+
+def _save(
+    folder: SearchFolder,
+    places: Places,
+    config: SearchConfig,
+    evaluated: list[Evaluated],
+    supernets: list[Supernet],
+    record: dict[str, Any],
+) -> None:
+    """Everything of a finished search but its record."""
+    space, run, chosen = folder.space, config.run, record["best"]
+    true = None
+    if record["truth"] is not None:
+        truth = SearchTruth.of(run, places, space)
+        assert truth is not None, "it was there before"
+        true = [truth.value(space.to_string(one.arch)) for one in evaluated]
+    folder.save_evaluated(evaluated, true)
+    folder.save_front(evaluated)
+    if not config.ensemble:
+        with torch.no_grad():
+            codes = supernets[0].sharing([one.arch for one in evaluated])
+        folder.save_codes(codes.float().cpu().numpy())
+    settings = run.space_settings()
+    folder.save_arch(
+        {
+            "space": space.name,
+            "settings": dataclasses.asdict(settings),
+            "arch": chosen["arch"],
+            "dataset": run.dataset,
+            "flops": chosen["flops"],
+            "params": chosen["params"],
+            "accuracy": chosen["accuracy"],
+            "search": {
+                "record": str(folder.path.relative_to(places.results)),
+                "config": config.to_dict(),
+            },
+        }
+    )
+    title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
+    save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
+    save_figure(
+        front_figure(evaluated, front(evaluated), best(evaluated), config.limits()),
+        folder.path / "front.png",
+    )

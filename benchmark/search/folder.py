@@ -1,0 +1,125 @@
+"""What a search leaves: ``results/searches/<dataset>/<space>/<label>/seed<s>-<hash>/``.
+
+``config.json`` from the start, ``evaluated.csv`` after every generation, and at the end
+``codes.npy``, ``front.csv``, ``arch.json``, the figures ``front`` and ``arch``, and, last,
+``record.json``. Numbers in the CSV files are written so that they read back the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark.cli.errors import UserError
+from benchmark.config.search import SearchConfig
+from benchmark.records.files import write_atomically, write_json, write_text
+from benchmark.records.folders import ConfigFolder
+from kshot_core.search.methods import Evaluated, front
+from kshot_core.space import Space
+
+_COLUMNS = ("number", "generation", "arch", "accuracy", "loss", "flops", "params")
+# Of a finished search's record: what a program says of it, and ``optimum`` may be null.
+_FOUND = ("arch", "accuracy", "flops", "params", "true")
+_REQUIRED = ("optimum", "num_scored", *(f"best.{name}" for name in _FOUND))
+
+
+class SearchFolder(ConfigFolder):
+    """The folder of one search under a results folder."""
+
+    def __init__(self, results: Path, config: SearchConfig, space: Space) -> None:
+        run = config.run
+        path = results / "searches" / run.dataset / space.name / config.label
+        path /= f"seed{run.seed}-{config.run_id()}"
+        super().__init__(path, config.to_dict(), config.run_id(), _REQUIRED)
+        self.space = space
+
+    def save_evaluated(
+        self, evaluated: Sequence[Evaluated], true: Sequence[float | None] | None = None
+    ) -> None:
+        """Write all architectures scored so far, in their order; with their truth if there is."""
+        rows = [
+            {
+                "number": number,
+                "generation": one.generation,
+                "arch": self.space.to_string(one.arch),
+                **_figures(one),
+            }
+            for number, one in enumerate(evaluated)
+        ]
+        columns = list(_COLUMNS)
+        if true is not None:
+            columns.append("true")
+            for row, value in zip(rows, true, strict=True):
+                row["true"] = "" if value is None else repr(value)
+        self._save_rows("evaluated.csv", columns, rows)
+
+    def load_evaluated(self) -> list[Evaluated]:
+        """The architectures that an earlier process scored.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.path / "evaluated.csv"
+        if not path.exists():
+            return []
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                return [self._evaluated(row) for row in csv.DictReader(file)]
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"{path} is damaged ({error}); delete it to search again") from None
+
+    def _evaluated(self, row: Mapping[str, str | None]) -> Evaluated:
+        """One row; ``ValueError`` where it is none."""
+        cells = {name: cell for name in _COLUMNS if (cell := row.get(name)) is not None}
+        if len(cells) < len(_COLUMNS):
+            # The heading may be what is damaged, and a row's cells are told by it.
+            missing = ", ".join(name for name in _COLUMNS if name not in cells)
+            raise ValueError(f"a row has no {missing}")
+        one = Evaluated(
+            arch=self.space.from_string(cells["arch"]),
+            accuracy=float(cells["accuracy"]),
+            loss=float(cells["loss"]),
+            flops=float(cells["flops"]),
+            params=int(cells["params"]),
+            generation=int(cells["generation"]),
+        )
+        if not all(map(math.isfinite, (one.accuracy, one.loss, one.flops))):
+            raise ValueError(f"the numbers of {cells['arch'][:40]} are not all finite")
+        return one
+
+    def save_front(self, evaluated: Sequence[Evaluated]) -> None:
+        """Write the architectures that no other beats in both accuracy and multiply-adds."""
+        rows = [
+            {"arch": self.space.to_string(one.arch), **_figures(one)} for one in front(evaluated)
+        ]
+        self._save_rows("front.csv", ["arch", "accuracy", "flops", "params"], rows)
+
+    def save_codes(self, codes: npt.NDArray[np.float32]) -> None:
+        """Write the codes of all scored architectures (A, K), in their order."""
+        write_atomically(
+            self.path / "codes.npy", lambda path: np.save(path, codes, allow_pickle=False)
+        )
+
+    def save_arch(self, values: dict[str, Any]) -> None:
+        """Write the architecture found, for ``benchmark.retrain``."""
+        write_json(self.path / "arch.json", values)
+
+    def _save_rows(self, name: str, columns: list[str], rows: list[dict[str, Any]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.path / name, text.getvalue())
+
+
+def _figures(one: Evaluated) -> dict[str, Any]:
+    # repr is the shortest text that reads back as the same number.
+    values = {"accuracy": one.accuracy, "loss": one.loss, "flops": one.flops}
+    return {name: repr(value) for name, value in values.items()} | {"params": one.params}

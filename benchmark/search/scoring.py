@@ -1,0 +1,51 @@
+"""How the architectures of a search are scored, each by every process's share of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from benchmark.config.search import SearchConfig
+from benchmark.train.supernet import Supernet
+from kshot_core.evaluation.scores import score_ensemble, score_one
+from kshot_core.search.methods import Scorer
+from kshot_core.space import Arch
+from kshot_core.tasks.images import Batch
+from kshot_core.training.distributed import Processes
+
+
+def scorer(
+    config: SearchConfig,
+    supernets: Sequence[Supernet],
+    batches: Sequence[Batch],
+    processes: Processes,
+    scored: Callable[[int], None],
+) -> Scorer:
+    """A function from architectures to their accuracy (percent) and loss.
+
+    Args:
+        config: of the search.
+        supernets: one, or the members of an ensemble.
+        batches: images and labels, the same for every architecture.
+        processes: those that share the work.
+        scored: told after each architecture how many of those asked for are done.
+    """
+    for supernet in supernets:
+        supernet.shared.eval()
+        supernet.sharing.eval()
+    members = [(supernet.shared, supernet.sharing) for supernet in supernets]
+    device, precision = batches[0][1].device, config.run.precision
+
+    def score(archs: Sequence[Arch]) -> list[tuple[float, float]]:
+        scores = torch.zeros(len(archs), 2, dtype=torch.float64, device=device)
+        for place in range(processes.part.rank, len(archs), processes.part.num):
+            scores[place] = (
+                score_ensemble(members, archs[place], batches, config.ensemble, precision)
+                if config.ensemble
+                else score_one(*members[0], archs[place], batches, precision)
+            )
+            scored(min(place + processes.part.num, len(archs)))
+        return [(accuracy, loss) for accuracy, loss in processes.total(scores).tolist()]
+
+    return score

@@ -1,0 +1,85 @@
+"""Truth about the architectures of a search, where there is any (NAS-Bench-201)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from benchmark.cli.errors import UserError
+from benchmark.config.run import RunConfig
+from benchmark.records.files import sha256
+from benchmark.train.setup import Places, Target, load_target
+from benchmark.truth.table import find_truth
+from kshot_core.search.limits import Limits
+from kshot_core.space import Arch, Space
+from kshot_core.spaces import NASBench201
+from kshot_core.spaces.nasbench201.space import NUM_ARCHS
+
+
+@dataclass(frozen=True)
+class Listed(NASBench201):
+    """NAS-Bench-201 with the architectures of a list alone, those that the truth is known of."""
+
+    listed: frozenset[Arch] = frozenset()
+
+    def is_valid(self, arch: Arch) -> bool:
+        """Whether it is on the list, and its output depends on its input."""
+        return arch in self.listed and super().is_valid(arch)
+
+
+class SearchTruth:
+    """Stand-alone accuracies of a search's architectures."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._values = target.table.column(target.column).dropna()
+
+    @classmethod
+    def of(cls, config: RunConfig, places: Places, space: Space) -> SearchTruth | None:
+        """The truth table that goes with a config, or None where there is none.
+
+        Raises:
+            UserError: a table that was named, or is there, cannot be used.
+        """
+        if not isinstance(space, NASBench201):
+            if places.truth is not None:
+                raise UserError(f"--truth is for nasbench201; there is none for {config.space}")
+            return None
+        try:
+            find_truth(config.dataset, places.truth)
+        except UserError:
+            if places.truth is not None:
+                raise
+            return None  # a search needs none
+        return cls(load_target(config, places))
+
+    def restricted(self, space: Space) -> Space:
+        """The space, or the part of it that the truth is known of."""
+        assert isinstance(space, NASBench201), "no other space has a table"
+        if len(self._values) == NUM_ARCHS:
+            return space
+        settings = {field.name: getattr(space, field.name) for field in fields(space)}
+        archs = frozenset(space.from_string(text) for text in self._values.index)
+        return Listed(**settings, listed=archs)
+
+    def value(self, arch: str) -> float | None:
+        """Stand-alone accuracy in percent, None where it is not known."""
+        value = self._values.get(arch)
+        return None if value is None or math.isnan(value) else float(value)
+
+    def optimum(self, space: Space, limits: Limits) -> dict[str, Any] | None:
+        """The best architecture within the limits; the first in the table of equals."""
+        for text, value in self._values.sort_values(ascending=False, kind="stable").items():
+            if limits.allow(space, space.from_string(str(text))):
+                return {"arch": str(text), "true": float(value)}
+        return None
+
+    def source(self) -> dict[str, str]:
+        """Which column of which file."""
+        path = self._target.table.path
+        return {
+            "column": str(self._target.column),
+            "file": path.name if path else "",
+            "sha256": sha256(path) if path else "",
+        }

@@ -1,0 +1,1 @@
+"""Truth of one's own: ``python -m benchmark.standalone``."""

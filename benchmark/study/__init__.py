@@ -1,0 +1,1 @@
+"""Studies: one question, one grid of jobs, one page: ``python -m benchmark.study``."""

@@ -1,0 +1,1 @@
+"""Supernets, trained and kept."""

@@ -1,0 +1,189 @@
+"""From a config to the objects of the method: images, space, bank, strategy, trainer."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from benchmark.cli.errors import UserError
+from benchmark.config.run import RunConfig
+from benchmark.datasets import DataRequest, ImageData, load_splits
+from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
+from kshot_core.sampling import SAMPLERS
+from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.space import Arch, Space
+from kshot_core.spaces import NASBench201
+from kshot_core.spaces.nasbench201.space import to_string
+from kshot_core.streams import derive_seed, seeded
+from kshot_core.tasks.images import TrainingImages
+from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.regularisation import WidthRegularisation
+from kshot_core.training.steps import Engine, run_step
+from kshot_core.training.trainer import Trainer
+from kshot_core.weights.bank import KShot
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes; decides no prediction, so it is no part of the config."""
+
+    results: Path = Path("results")
+    data: Path | None = None
+    truth: Path | None = None
+    split: Path | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a run is compared with.
+
+    Args:
+        table: the truth table.
+        column: the column named or defaulted.
+        archs: the architectures to score, in the benchmark's order.
+    """
+
+    table: TruthTable
+    column: TruthColumn
+    archs: list[Arch]
+
+    def values(
+        self, archs: list[Arch], column: TruthColumn | None = None
+    ) -> npt.NDArray[np.float64]:
+        """The truth of architectures (A,), percent, from the column or from another one."""
+        series = self.table.column(column or self.column)
+        values = series.loc[[to_string(arch) for arch in archs]]
+        return np.asarray(values, dtype=np.float64)
+
+
+def ranked_space(config: RunConfig, data: ImageData) -> NASBench201:
+    """The search space of a run that is compared with stand-alone accuracies.
+
+    Raises:
+        UserError: of this space nobody has any.
+    """
+    space = config.space_settings().build(data)
+    if not isinstance(space, NASBench201):
+        raise UserError(
+            f"stand-alone accuracies to rank against exist for nasbench201, not {config.space}; "
+            "search it with python -m benchmark.search"
+        )
+    return space
+
+
+def load_images(config: RunConfig, places: Places) -> ImageData:
+    """The data set's images, the training images cut to ``train_images``.
+
+    Raises:
+        UserError: files missing or damaged; more images asked for than there are, to train or
+            to score on.
+    """
+    request = DataRequest(
+        folder=places.data,
+        split_file=places.split,
+        seed=config.split_seed,
+        held_out=config.held_out,
+        image_size=config.image_size,
+        jitter=config.jitter,
+    )
+    splits = load_splits(config.dataset, request)
+    num = config.train_images
+    if num > splits.num_train:
+        raise UserError(
+            f"--train-images asks for {num} images, {config.dataset} has {splits.num_train}"
+        )
+    if config.score_images > splits.num_valid:
+        raise UserError(
+            f"--score-images asks for {config.score_images} images, {config.dataset} has "
+            f"{splits.num_valid} to score on; 0 takes all"
+        )
+    splits = splits.first(num) if num else splits
+    if config.batch_size > splits.num_train:
+        raise UserError(
+            f"--batch-size {config.batch_size} is more than the {splits.num_train} training images"
+        )
+    return splits
+
+
+def load_target(config: RunConfig, places: Places) -> Target:
+    """The truth table, its column, and the architectures to score.
+
+    ``archs`` of them are drawn without replacement, the same for every seed and K, so that runs
+    are compared on the same architectures.
+
+    Raises:
+        UserError: no table, a malformed one, an unknown column, or fewer rows than asked for.
+    """
+    table = TruthTable.load(find_truth(config.dataset, places.truth))
+    if config.truth_column == "default":
+        column = default_column(config.dataset, table)
+    else:
+        column = TruthColumn.parse(config.truth_column)
+    values = table.column(column).dropna()
+    space = NASBench201()
+    archs = sorted((space.from_string(text) for text in values.index), key=space.index)
+    if config.archs > len(archs):
+        raise UserError(
+            f"--archs asks for {config.archs} architectures, {column} in {table.path} has "
+            f"{len(archs)}; 0 takes them all"
+        )
+    if config.archs:
+        archs = random.Random(0).sample(archs, config.archs)
+        archs.sort(key=space.index)
+    return Target(table, column, archs)
+
+
+def build_trainer(
+    config: RunConfig,
+    space: Space,
+    images: TrainingImages,
+    device: torch.device,
+    engine: Engine = run_step,
+    processes: Processes = ALONE,
+) -> Trainer:
+    """Bank, strategy and trainer, initialised from the config's seed; see ``Trainer``.
+
+    Raises:
+        UserError: settings that do not go together, such as few-shot sharing with too many copies.
+    """
+    options = SharingOptions(
+        encoding=config.encoding,
+        hidden=config.hidden,
+        edge=config.few_shot_edge,
+        seed=derive_seed(config.seed, "sharing"),
+    )
+    try:
+        sharing: nn.Module = SHARING[config.sharing](space, config.K, options)
+        sampler = SAMPLERS[config.sampler](space)
+        with seeded(derive_seed(config.seed, "weights")):
+            supernet = space.supernet()
+        shared = KShot(
+            supernet,
+            config.K,
+            seed=derive_seed(config.seed, "copies"),
+            group=space.parameter_group,
+        )
+        shared.to(device)
+        sharing.to(device)
+        widths = WidthRegularisation(
+            space.num_choices, space.width_sites, config.width_temperature, config.width_distance
+        )
+        return Trainer(
+            shared,
+            sharing,
+            sampler,
+            images,
+            config.recipe(),
+            config.seed,
+            engine,
+            processes,
+            widths if space.width_sites else None,
+        )
+    except ValueError as error:
+        raise UserError(f"these settings do not go together: {error}") from None

@@ -1,0 +1,1 @@
+"""Stand-alone accuracies: tables, importers, ``python -m benchmark.truth``."""

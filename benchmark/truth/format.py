@@ -1,0 +1,250 @@
+"""The truth table's file format: column names, text in and out, and every check of its content.
+
+``benchmark/ground_truth.py`` describes the format; users of a table need that module only.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.cli.errors import UserError
+from kshot_core.spaces.nasbench201.space import NASBench201, to_string
+
+SPLITS = ("train", "valid", "test", "valid+test")
+SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
+_NAME = re.compile(r"([a-z0-9][a-z0-9.-]*)/([a-z+]+)/([1-9][0-9]*)ep/(mean|seed[0-9]+)")
+# A column of this many archs that never passes 1 % holds fractions, not percent.
+_NUM_ROWS_TO_JUDGE_UNIT = 10
+
+
+@dataclass(frozen=True, order=True)
+class TruthColumn:
+    """A column's name, parsed: trained on what, evaluated on what, how long, which run."""
+
+    trained_on: str
+    split: str
+    epochs: int
+    run: str
+
+    def __str__(self) -> str:
+        """The name as it stands in the table: ``cifar10/test/200ep/mean``."""
+        return f"{self.trained_on}/{self.split}/{self.epochs}ep/{self.run}"
+
+    @classmethod
+    def parse(cls, text: str) -> TruthColumn:
+        """Read a name. Raises ``UserError`` when it is not of the four-part form."""
+        match = _NAME.fullmatch(text)
+        if match is None or match[2] not in SPLITS:
+            raise UserError(
+                "a truth column is named <trained-on>/<split>/<epochs>ep/<mean or seedN>, such as "
+                f"cifar10/test/200ep/mean with split one of {', '.join(SPLITS)}; "
+                f"got {text[:80]!r}; name it so, or rename it with --column OLD=NEW on import"
+            )
+        return cls(match[1], match[2], int(match[3]), match[4])
+
+
+@cache
+def index_by_arch() -> Mapping[str, int]:
+    """The benchmark's index of every arch string."""
+    return {to_string(arch): index for index, arch in enumerate(NASBench201().archs())}
+
+
+def is_column(name: str) -> bool:
+    """Whether ``name`` is of the four-part form."""
+    try:
+        TruthColumn.parse(name)
+    except UserError:
+        return False
+    return True
+
+
+def few(items: Iterable[object], num: int = 5) -> str:
+    """The first ``num`` items as text, and how many more there are."""
+    texts = [str(item) for item in items]
+    more = f" and {len(texts) - num} more" if len(texts) > num else ""
+    return ", ".join(texts[:num]) + more
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that says how a table is packed. Raises ``UserError`` for any other."""
+    for suffix in SUFFIXES:
+        if path.name.endswith(suffix):
+            return suffix
+    raise UserError(f"a truth table's file ends in {', '.join(SUFFIXES)}; got {path}")
+
+
+def compress(text: str, path: Path) -> bytes:
+    """Pack text as the suffix of ``path`` says, without time stamps or names."""
+    data, suffix = text.encode("utf-8"), suffix_of(path)
+    if suffix == ".csv.gz":
+        return gzip.compress(data, mtime=0)
+    return lzma.compress(data) if suffix == ".csv.xz" else data
+
+
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read a CSV file, unpacking it by its suffix: the header and the rows, cells stripped.
+
+    Raises:
+        UserError: absent, truncated, not packed as the suffix says, not text, without rows, or a
+            row of another length than the header.
+    """
+    suffix = suffix_of(path)
+    try:
+        data = path.read_bytes()
+        if suffix == ".csv.gz":
+            data = gzip.decompress(data)
+        elif suffix == ".csv.xz":
+            data = lzma.decompress(data)
+        text = data.decode("utf-8-sig")
+    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(
+            f"{path} cannot be unpacked ({error}): it is cut short or not a {suffix} file; "
+            "copy or download it again"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path} is not a text file: a truth table is UTF-8 CSV, or that packed as .csv.gz or "
+            ".csv.xz"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"cannot read the truth table {path}: {error.strerror or error}; "
+            "give the path of a truth table"
+        ) from None
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise UserError(f"{path} is not CSV: {error}; export it as comma-separated text") from None
+    lines = [[cell.strip() for cell in line] for line in lines]
+    while lines and not any(lines[-1]):
+        lines.pop()
+    if len(lines) < 2 or not any(lines[0]):
+        raise UserError(f"{path} is empty: a header line and at least one arch wanted")
+    ragged = [n for n, line in enumerate(lines, start=1) if len(line) != len(lines[0])]
+    if ragged:
+        raise UserError(
+            f"{path}: {len(ragged)} lines do not have the header's {len(lines[0])} cells: line "
+            f"{few(ragged)}; the file may be cut short: copy or download it again"
+        )
+    return lines[0], lines[1:]
+
+
+def to_frame(
+    header: list[str], rows: list[list[str]], names: Mapping[str, str], path: Path
+) -> pd.DataFrame:
+    """Turn text cells into a frame indexed by arch: empty is NaN, any other non-number an error.
+
+    Args:
+        header: the file's column names, ``arch`` among them.
+        rows: the file's cells, as many in each row as there are names.
+        names: the columns to take, by their name in the file, and their name in the frame.
+        path: the file, for messages.
+
+    Raises:
+        UserError: a name is malformed, or a cell is neither empty nor a finite number.
+    """
+    for name in names.values():
+        _parse_in(name, path)
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise UserError(f"{path} has columns of the same name: {few(twice)}; keep one of each")
+    values = np.full((len(rows), len(names)), np.nan)
+    wrong = []
+    for column, old in enumerate(names):
+        place = header.index(old)
+        for row, cells in enumerate(rows):
+            if cells[place]:
+                values[row, column] = _number(cells[place])
+                if np.isnan(values[row, column]):
+                    wrong.append(f"line {row + 2} {old}: {cells[place][:30]!r}")
+    if wrong:
+        raise UserError(
+            f"{path}: cells should be percent or empty, but {len(wrong)} hold no finite number: "
+            f"{few(wrong)}; correct these lines"
+        )
+    archs = [cells[header.index("arch")] for cells in rows]
+    index = pd.Index(archs, name="arch")
+    frame: pd.DataFrame = pd.DataFrame(values, index=index, columns=list(names.values()))
+    return frame
+
+
+def check_frame(frame: pd.DataFrame, name: str) -> None:
+    """Check a table's content; ``name`` stands for it in the messages.
+
+    Raises:
+        UserError: no rows or columns, names or archs malformed or repeated, an empty cell in a
+            mean, an accuracy outside 0..100, or fractions in place of percent.
+    """
+    if frame.empty:
+        raise UserError(f"{name} is empty: at least one arch and one column of accuracies wanted")
+    if not frame.columns.is_unique:
+        again = few(frame.columns[frame.columns.duplicated()])
+        raise UserError(f"{name} has columns of the same name: {again}; keep one of each")
+    archs = list(frame.index)
+    wrong = [_line(frame, row) for row, arch in enumerate(archs) if arch not in index_by_arch()]
+    if wrong:
+        raise UserError(
+            f"{name}: {len(wrong)} rows are no NAS-Bench-201 arch |op~0|+|op~0|op~1|+"
+            f"|op~0|op~1|op~2|: {few(wrong)}; correct these lines"
+        )
+    twice = np.flatnonzero(frame.index.duplicated())
+    if len(twice):
+        raise UserError(
+            f"{name} lists {len(twice)} archs more than once, again in "
+            f"{few(_line(frame, row) for row in twice)}; keep one row of each"
+        )
+    for column in [_parse_in(str(text), name) for text in frame.columns]:
+        _check_values(frame, column, name)
+
+
+def _check_values(frame: pd.DataFrame, column: TruthColumn, name: str) -> None:
+    values = frame[str(column)].to_numpy(dtype=np.float64)
+    empty = np.flatnonzero(np.isnan(values))
+    if column.run == "mean" and len(empty):
+        raise UserError(
+            f"{name}: {column} is a mean and has {len(empty)} empty cells: "
+            f"{few(_line(frame, row) for row in empty)}; fill these cells or leave out the column"
+        )
+    outside = np.flatnonzero((values < 0) | (values > 100))
+    if len(outside):
+        listed = few(f"{_line(frame, row)}: {values[row]:g}" for row in outside)
+        raise UserError(
+            f"{name}: {len(outside)} accuracies of {column} are not in 0..100 percent: {listed}"
+        )
+    if len(values) - len(empty) >= _NUM_ROWS_TO_JUDGE_UNIT and np.nanmax(values) <= 1:
+        raise UserError(
+            f"{name}: no accuracy of {column} passes {np.nanmax(values):g}, so these look like "
+            "fractions; percent wanted: multiply them by 100"
+        )
+
+
+def _number(text: str) -> float:
+    """The finite number that ``text`` holds, or NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return np.nan
+    return value if np.isfinite(value) and "_" not in text else np.nan
+
+
+def _parse_in(name: str, where: str | Path) -> TruthColumn:
+    try:
+        return TruthColumn.parse(name)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def _line(frame: pd.DataFrame, row: int | np.integer) -> str:
+    return f"line {row + 2} {str(frame.index[int(row)])[:90]!r}"

@@ -1,0 +1,231 @@
+"""Ground truth: what each architecture reaches when it is trained alone.
+
+One small table, a CSV file (``.csv``, ``.csv.gz`` or ``.csv.xz``). The first column, ``arch``, is
+the benchmark's string; every other column says in its own name what was measured::
+
+    <trained-on>/<split>/<epochs>ep/<run>       cifar10/test/200ep/mean
+
+* ``trained-on``: the training set. ``cifar10-valid`` is the 25,000-image half of CIFAR-10's
+  training images, ``cifar10`` is all 50,000 of them. The two are different networks.
+* ``split``: the images of the accuracy: ``train``, ``valid``, ``test``, or ``valid+test`` (both
+  halves of a test set that was cut in two, as for CIFAR-100 and ImageNet16-120).
+* ``epochs``: how long each network was trained.
+* ``run``: ``mean`` over the runs there are, or one run, ``seed777``.
+
+Cells are accuracies in percent. An empty cell says that this seed was not run for this arch, and
+may occur in seed columns only. The order of rows is free; the index of an arch follows from its
+string. Nothing is defaulted and no column is renamed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pooch  # type: ignore[import-untyped]
+
+from benchmark.cli.errors import UserError
+from benchmark.records.files import write_atomically
+from benchmark.truth.format import (
+    SPLITS,
+    TruthColumn,
+    check_frame,
+    compress,
+    few,
+    read_rows,
+    to_frame,
+)
+
+__all__ = [
+    "TruthColumn",
+    "TruthTable",
+    "cached_truth",
+    "default_column",
+    "find_truth",
+]
+
+_DEFAULTS = {
+    "cifar10": "cifar10/test/200ep/mean",
+    "cifar100": "cifar100/test/200ep/mean",
+    "imagenet16-120": "imagenet16-120/test/200ep/mean",
+}
+_EMBEDDED = {"digits": Path(__file__).resolve().parent / "data" / "digits_truth.csv"}
+
+
+@dataclass(frozen=True, eq=False)
+class TruthTable:
+    """A checked truth table.
+
+    Args:
+        path: the file it was read from or written to last; None for one made in memory.
+        frame: accuracies in percent, float64; the index is the arch strings (named ``arch``), the
+            columns are named as above. NaN stands for a run that was not made.
+
+    Raises:
+        UserError: the frame breaks a rule of the format, see the module's text. Row numbers in
+            the message count the file's lines: the header is line 1.
+    """
+
+    path: Path | None
+    frame: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        """Check everything once, so that no user of a table has to."""
+        check_frame(self.frame, str(self.path) if self.path else "the truth table")
+
+    def columns(self) -> list[TruthColumn]:
+        """The columns in the file's order."""
+        return [TruthColumn.parse(name) for name in self.frame.columns]
+
+    def column(self, name: str | TruthColumn) -> pd.Series[float]:
+        """One column, indexed by arch string; NaN where this seed was not run (never in a mean).
+
+        Raises:
+            UserError: no such column; the message lists those that exist, closest first.
+        """
+        if str(name) not in self.frame.columns:
+            names = [str(column) for column in self.frame.columns]
+            closest = difflib.get_close_matches(str(name), names, n=len(names), cutoff=0.0)
+            raise UserError(
+                f"{self._name()} has no column {str(name)!r}; it has: {few(closest, 12)}"
+            )
+        series: pd.Series[float] = self.frame[str(name)]
+        return series
+
+    def seeds_of(self, name: str | TruthColumn) -> list[str]:
+        """The seed columns that a mean column averages, in the file's order; [] if it has none."""
+        wanted = TruthColumn.parse(str(name))
+        return [
+            str(column)
+            for column in self.columns()
+            if column.run != "mean" and _without_run(column) == _without_run(wanted)
+        ]
+
+    def ceiling_seeds_of(self, name: str | TruthColumn) -> list[str]:
+        """Seed columns to measure the ceiling of ``name`` with: at least two, or [].
+
+        Its own if there are two. Else those of another split of the same networks, else those of
+        the ``-valid`` half of its training set, the split of the same name first. The result
+        names what was taken, and whoever reports a ceiling must report these names.
+        """
+        wanted = TruthColumn.parse(str(name))
+        for trained_on in (wanted.trained_on, f"{wanted.trained_on}-valid"):
+            for split in (wanted.split, *(split for split in SPLITS[::-1] if split != "train")):
+                seeds = self.seeds_of(TruthColumn(trained_on, split, wanted.epochs, "mean"))
+                if len(seeds) > 1:
+                    return seeds
+        return []
+
+    def both(self, first: str, second: str) -> tuple[pd.Series[float], pd.Series[float]]:
+        """Two columns, restricted to the archs that have a value in both."""
+        pair = pd.concat([self.column(first), self.column(second)], axis=1).dropna()
+        return pair.iloc[:, 0], pair.iloc[:, 1]
+
+    def require(self, archs: Iterable[str], column: str | TruthColumn | None = None) -> None:
+        """Make sure that the table has these archs and, if given, a value of ``column`` for each.
+
+        Raises:
+            UserError: how many are missing, and the first few.
+        """
+        wanted = list(dict.fromkeys(archs))
+        known = self.frame if column is None else self.column(column).dropna()
+        missing = pd.Index(wanted).difference(known.index, sort=False)
+        if len(missing):
+            what = "" if column is None else f" in {column}"
+            raise UserError(
+                f"{self._name()} has no value{what} for {len(missing)} of the {len(wanted)} archs "
+                f"asked for: {few(missing, 3)}; name a table that covers them with --truth FILE"
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> TruthTable:
+        """Read and check a table.
+
+        Raises:
+            UserError: absent, truncated, not text, or breaking a rule; one line saying where.
+        """
+        header, rows = read_rows(path)
+        if header[0] != "arch":
+            raise UserError(
+                f"{path} is no truth table: its first column should be arch, got {header[0]!r}; "
+                f"convert it with: python -m benchmark.truth import {path} --to truth.csv.xz"
+            )
+        return cls(path, to_frame(header, rows, {name: name for name in header[1:]}, path))
+
+    def save(self, path: Path) -> None:
+        """Write the table whole or not at all; equal tables give equal bytes.
+
+        Raises:
+            UserError: the suffix is not one of the format's, or the folder cannot be written to.
+        """
+        text = self.frame.to_csv(index_label="arch", lineterminator="\n")
+        data = compress(text, path)
+        write_atomically(path, lambda temporary: temporary.write_bytes(data))
+
+    def _name(self) -> str:
+        return f"truth table {self.path}" if self.path else "the truth table"
+
+
+def default_column(dataset: str, table: TruthTable) -> TruthColumn:
+    """The column that a supernet of ``dataset`` is compared with when none is named.
+
+    The benchmark's three data sets: the test mean after 200 epochs. Any other data set: its only
+    ``valid`` mean. The choice is never silent: a run records the column's name.
+
+    Raises:
+        UserError: the table does not hold that column, or holds more than one that would do.
+    """
+    if dataset in _DEFAULTS:
+        table.column(_DEFAULTS[dataset])
+        return TruthColumn.parse(_DEFAULTS[dataset])
+    means = [c for c in table.columns() if c.run == "mean"]
+    fitting = [c for c in means if c.trained_on == dataset and c.split == "valid"]
+    if len(fitting) != 1:
+        raise UserError(
+            f"wanted exactly one column {dataset}/valid/<E>ep/mean to compare with, found "
+            f"{few(fitting) or 'none'}; name the truth column yourself, one of: {few(means, 12)}"
+        )
+    return fitting[0]
+
+
+def cached_truth() -> Path:
+    """Where the NAS-Bench-201 table is looked for when nothing else names it."""
+    return Path(pooch.os_cache("kshot-nas")) / "nb201_truth.csv.xz"
+
+
+def find_truth(dataset: str, given: Path | None = None) -> Path:
+    """Find the truth table's file, to be called before any training.
+
+    ``given`` (``--truth FILE``) comes first. ``digits`` then takes the table shipped with the
+    package; every other data set takes ``$KSHOT_TRUTH``, else the user's cache folder.
+
+    Raises:
+        UserError: no such file; the message holds the commands that make one.
+    """
+    place, said = cached_truth(), "the default place"
+    if given is not None:
+        place, said = given, "named by --truth"
+    elif dataset in _EMBEDDED:
+        place, said = _EMBEDDED[dataset], "shipped with the package"
+    elif os.environ.get("KSHOT_TRUTH"):
+        place, said = Path(os.environ["KSHOT_TRUTH"]).expanduser(), "named by $KSHOT_TRUTH"
+    if place.is_file():
+        return place
+    recipe = (
+        f"python -m benchmark.standalone --dataset {dataset}"
+        if dataset in _EMBEDDED
+        else f"python -m benchmark.truth import SOURCE --to {place}"
+        " (SOURCE: NAS-Bench-201-v1_1-096897.pth, a NATS-tss-v1_0-3ffb9-simple folder, or a CSV)"
+    )
+    raise UserError(
+        f"no truth table for {dataset} at {place} ({said}); make one with: {recipe}; "
+        "or name one with --truth FILE"
+    )
+
+
+def _without_run(column: TruthColumn) -> tuple[str, str, int]:
+    return column.trained_on, column.split, column.epochs

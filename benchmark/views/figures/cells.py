@@ -1,0 +1,30 @@
+"""The cells that searches of NAS-Bench-201 found."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from benchmark.views.drawing import draw_all
+from benchmark.views.figures._archs import entries
+from benchmark.views.figures._labels import add_key
+from benchmark.views.figures._style import Plot
+
+
+def figure(searches: pd.DataFrame, retrained: pd.DataFrame) -> Figure:
+    """Drawings of the found architectures, a panel each; see ``benchmark.views.drawing``.
+
+    Args:
+        searches: the result of ``benchmark.records.load_searches.load_searches``.
+        retrained: the result of ``benchmark.records.load_searches.load_retrained``.
+
+    Raises:
+        FigureUnavailableError: none was found.
+    """
+    found, key = entries("nasbench201", searches, retrained)
+    drawing = draw_all(found)
+    add_key(drawing, key, drawing.legends[0])
+    return drawing
+
+
+PLOT = Plot(figure, ("searches", "retrained"))

@@ -1,0 +1,1 @@
+"""Scores of architectures with shared weights."""

@@ -1,0 +1,112 @@
+"""Training architectures alone: where the truth about them comes from.
+
+A fleet of them trains side by side, each from weights and on batches of its own seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from kshot_core.retraining.fleet import Fleet
+from kshot_core.space import Arch, Space
+from kshot_core.streams import derive_seed, seeded, stream
+from kshot_core.tasks.images import ImageSet, TrainingImages
+
+
+@dataclass(frozen=True)
+class StandaloneRecipe:
+    """How an architecture is trained alone.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images of a step.
+        learning_rate: of SGD at its highest; rises linearly over the first ``warmup`` share of
+            the steps and falls to zero along a cosine.
+        warmup: share of the steps that warm up, 0..1.
+        momentum: of SGD, in Nesterov's form.
+        weight_decay: of SGD.
+    """
+
+    epochs: int = 1
+    batch_size: int = 50
+    learning_rate: float = 0.1
+    warmup: float = 0.15
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+
+
+def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:
+    """The network of ``arch`` with initial weights of its own seed, in channels-last memory."""
+    with seeded(derive_seed(seed, "standalone weights")):
+        network = space.standalone(arch)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def build_fleet(space: Space, archs: Sequence[Arch], seeds: Sequence[int]) -> Fleet:
+    """The networks of ``archs``, each of its seed, side by side."""
+    pairs = zip(archs, seeds, strict=True)
+    return Fleet([build_standalone(space, arch, seed) for arch, seed in pairs], archs)
+
+
+def train_standalone(
+    fleet: Fleet, images: TrainingImages, recipe: StandaloneRecipe, seeds: Sequence[int]
+) -> None:
+    """Train a fleet in place.
+
+    Args:
+        fleet: m networks.
+        images: to train on.
+        recipe: how.
+        seeds: of each network's order of images and their augmentation, m of them.
+    """
+    optimizer = torch.optim.SGD(
+        fleet.parameters(),
+        recipe.learning_rate,
+        recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=True,
+        foreach=True,
+    )
+    # Networks of one seed see the same batches.
+    distinct = sorted(set(seeds))
+    generators = [stream(seed, "standalone batches") for seed in distinct]
+    device = next(fleet.parameters()).device
+    rows = torch.tensor([distinct.index(seed) for seed in seeds]).to(device)
+    num_steps = recipe.epochs * (len(images) // recipe.batch_size)
+    num_warm = max(1, round(recipe.warmup * num_steps))
+    step = 0
+    fleet.train()
+    for _ in range(recipe.epochs):
+        passes = [images.training_batches(recipe.batch_size, one) for one in generators]
+        for batches in zip(*passes, strict=True):
+            progress = (step - num_warm) / max(1, num_steps - num_warm)
+            falling = 0.5 * (1 + math.cos(math.pi * max(0.0, progress)))
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * min(falling, (step + 1) / num_warm)
+            x = torch.stack([x for x, _ in batches])[rows]
+            y = torch.stack([y for _, y in batches])[rows]
+            optimizer.zero_grad()
+            # A mean for each network and a sum over them: each gets the gradient of its own loss.
+            loss = F.cross_entropy(fleet(x).flatten(0, 1), y.flatten(), reduction="sum")
+            (loss / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            step += 1
+
+
+@torch.no_grad()
+def accuracies(fleet: Fleet, images: ImageSet, batch_size: int = 500) -> list[float]:
+    """Percent of the images that each network, in evaluation mode, classifies right."""
+    fleet.eval()
+    m = len(fleet.archs)
+    right, num = torch.zeros(m, dtype=torch.long, device=images.labels.device), 0
+    # Running statistics make the batch size a matter of speed alone.
+    for x, y in images.scoring_batches(max(1, batch_size // m), keep_remainder=True):
+        right += (fleet(x.expand(m, *x.shape)).argmax(2) == y).sum(1)
+        num += len(y)
+    return [100 * one / num for one in right.tolist()]

@@ -1,0 +1,278 @@
+"""Training a found architecture from scratch (paper section 5.1, "Retraining", and appendix A).
+
+One network, one process or several. Everything random comes from the training's own stream and all
+of its state can be taken out as tensors, so that a training stopped after any epoch and restored
+ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kshot_core.retraining.rmsprop import RMSProp
+from kshot_core.streams import stream
+from kshot_core.tasks.images import ImageSet, TrainingImages
+from kshot_core.training.precision import PRECISIONS, at_least_float32, precise
+from kshot_core.training.states import part_of
+from kshot_core.training.trainer import DivergedError
+
+Average = Callable[[Sequence[Tensor]], None]
+"""Puts the mean over processes into every tensor."""
+
+
+@dataclass(frozen=True)
+class RetrainRecipe:
+    """How a found architecture is trained.
+
+    The paper states the optimiser's momentum, the batch size, the learning rate with its warm-up
+    and decay, and the averaging of weights. The rest is that of MnasNet, whose recipe this is; its
+    dropout is left out.
+
+    Args:
+        epochs: passes over the training images; the paper states none.
+        batch_size: images of a step, of all processes together.
+        learning_rate: of RMSProp at its highest.
+        warmup_epochs: epochs, also parts of one, in which it rises linearly from 0.
+        decay: factor by which it falls every ``decay_epochs``.
+        decay_epochs: epochs between two falls, counted from the end of the warm-up, as the paper's
+            "and then" has it. MnasNet's own code counts them from the beginning, and so never
+            reaches the highest rate.
+        momentum: of RMSProp.
+        rms_decay: of RMSProp's mean square.
+        epsilon: of RMSProp, added to the mean square; see ``RMSProp``.
+        weight_decay: of the weights, not of biases and batch-norms.
+        label_smoothing: share of the target that is spread over all classes.
+        ema: decay of the moving average of weights and running statistics, by step. The average
+            looks back on 1 / (1 - ema) steps; so that it is no average of the initial weights
+            while there have been fewer, step t (from 0) decays by min(ema, (1 + t) / (10 + t)).
+        precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
+    """
+
+    epochs: int = 350
+    batch_size: int = 1024
+    learning_rate: float = 0.128
+    warmup_epochs: float = 5.0
+    decay: float = 0.97
+    decay_epochs: float = 2.4
+    momentum: float = 0.9
+    rms_decay: float = 0.9
+    epsilon: float = 1e-3
+    weight_decay: float = 1e-5
+    label_smoothing: float = 0.1
+    ema: float = 0.9999
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train with ``ValueError``."""
+        for name, least in {"epochs": 1, "batch_size": 2}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("learning_rate", "decay_epochs", "epsilon"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("warmup_epochs", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        for name in ("momentum", "rms_decay", "label_smoothing", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 0 or more and below 1, got {getattr(self, name)}")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be above 0 and at most 1, got {self.decay}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision is one of {PRECISIONS}, got {self.precision!r}")
+
+    def learning_rate_at(self, epoch: float) -> float:
+        """The learning rate of a step that begins after ``epoch`` epochs, whole ones and parts."""
+        if epoch < self.warmup_epochs:
+            return self.learning_rate * epoch / self.warmup_epochs
+        # The fifth part of an epoch has no exact number: what is all but there is there.
+        num_falls = math.floor((epoch - self.warmup_epochs) / self.decay_epochs + 1e-9)
+        return float(self.learning_rate * self.decay**num_falls)
+
+    def ema_at(self, step: int) -> float:
+        """The decay of the moving average after step number ``step``, from 0."""
+        return min(self.ema, (1 + step) / (10 + step))
+
+
+def _leave(tensors: Sequence[Tensor]) -> None:
+    """The mean over one process."""
+
+
+class Retraining:
+    """A network, the moving average of it, their optimiser and the random stream of one training.
+
+    With several processes each of them has one of these, with equal networks and seeds. Each
+    normalises its part of a batch by that part's own statistics; gradients are averaged at every
+    step, and running statistics at the end of an epoch, so that all have the same state then.
+
+    Args:
+        network: to be trained; keeps running statistics in its batch-norms.
+        images: training images, in several processes this one's part of every batch.
+        recipe: settings.
+        seed: of the order of images and their augmentation.
+        average: exchanges tensors with the other processes.
+
+    Raises:
+        ValueError: there are fewer images than a batch has.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        images: TrainingImages,
+        recipe: RetrainRecipe,
+        seed: int,
+        average: Average = _leave,
+    ) -> None:
+        self.steps_per_epoch = len(images) // recipe.batch_size
+        if self.steps_per_epoch < 1:
+            raise ValueError(f"batch_size {recipe.batch_size} is more than {len(images)} images")
+        self.network, self.images, self.recipe, self.average = network, images, recipe, average
+        self.averaged = copy.deepcopy(network).requires_grad_(False)
+        self.optimizer = RMSProp(
+            network.parameters(),
+            recipe.rms_decay,
+            recipe.momentum,
+            recipe.epsilon,
+            recipe.weight_decay,
+        )
+        pairs = list(zip(_tensors(self.averaged), _tensors(network), strict=True))
+        self._moving = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counting = [pair for pair in pairs if not pair[0].is_floating_point()]
+        self.stream = stream(seed, "retraining batches")
+        self.epoch = self.num_steps = 0
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train one epoch.
+
+        Returns:
+            epoch (from 1), mean ``loss`` with smoothed labels, ``learning_rate`` of the last step,
+            and ``num_steps`` of the whole training so far.
+
+        Raises:
+            DivergedError: the loss was not finite.
+        """
+        self.network.train()
+        losses, rate = [], 0.0
+        batches = self.images.training_batches(self.recipe.batch_size, self.stream)
+        for index, (x, y) in enumerate(batches):
+            rate = self.recipe.learning_rate_at(self.epoch + index / self.steps_per_epoch)
+            losses.append(self._step(x, y, rate))
+        mean = torch.stack(losses).mean()
+        self.average([mean, *_statistics(self.network), *_statistics(self.averaged)])
+        self.epoch += 1
+        loss = mean.item()
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss is {loss} in epoch {self.epoch}: training diverged; "
+                "lower the learning rate"
+            )
+        return {
+            "epoch": self.epoch,
+            "loss": loss,
+            "learning_rate": rate,
+            "num_steps": self.num_steps,
+        }
+
+    def _step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
+        """One step; returns the loss, detached."""
+        recipe = self.recipe
+        self.optimizer.zero_grad()
+        with precise(x.device, recipe.precision):
+            logits = self.network(x)
+        loss = F.cross_entropy(at_least_float32(logits), y, label_smoothing=recipe.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.average(self.optimizer.gradients())
+        self.optimizer.step(rate)
+        self._follow(recipe.ema_at(self.num_steps))
+        self.num_steps += 1
+        return loss.detach()
+
+    @torch.no_grad()
+    def _follow(self, decay: float) -> None:
+        """Move the average towards the network; counters are copied."""
+        means, news = zip(*self._moving, strict=True)
+        torch._foreach_lerp_(means, news, 1 - decay)
+        for count, new in self._counting:
+            count.copy_(new)
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of everything that the rest of the training depends on, as tensors by name."""
+        state = {f"network/{name}": value for name, value in self.network.state_dict().items()}
+        state |= {f"averaged/{name}": value for name, value in self.averaged.state_dict().items()}
+        state |= {f"square/{at}": value for at, value in enumerate(self.optimizer.squares)}
+        state |= {f"momentum/{at}": value for at, value in enumerate(self.optimizer.momenta)}
+        state["stream"] = self.stream.get_state()
+        state["counts"] = torch.tensor([self.epoch, self.num_steps])
+        return {name: value.clone() for name, value in state.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up a state that ``state()`` of an equal training returned.
+
+        Raises:
+            ValueError: the state is of another network.
+        """
+        try:
+            self.network.load_state_dict(part_of(state, "network/"))
+            self.averaged.load_state_dict(part_of(state, "averaged/"))
+            for label, values in (
+                ("square", self.optimizer.squares),
+                ("momentum", self.optimizer.momenta),
+            ):
+                for at, value in enumerate(values):
+                    value.copy_(state[f"{label}/{at}"].view_as(value))
+            self.stream.set_state(state["stream"].cpu())
+            self.epoch, self.num_steps = state["counts"].tolist()
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise ValueError(f"the state does not fit this training: {error}") from None
+
+
+@torch.no_grad()
+def top_k(
+    network: nn.Module, images: ImageSet, batch_size: int = 250, num_images: int | None = None
+) -> tuple[float, float]:
+    """Accuracy of a network in evaluation mode.
+
+    Args:
+        network: keeps running statistics; left in evaluation mode.
+        images: to classify.
+        batch_size: images of a pass, a matter of speed and memory alone.
+        num_images: how many, the first ones; None for all.
+
+    Returns:
+        percent of the images whose class is the network's first guess, and percent of those whose
+        class is among its first five (or as many as there are classes).
+
+    Raises:
+        DivergedError: a logit is not finite.
+    """
+    network.eval()
+    right = torch.zeros(2, dtype=torch.long, device=images.labels.device)
+    num, finite = 0, torch.ones((), dtype=torch.bool, device=right.device)
+    for x, y in images.scoring_batches(batch_size, num_images, keep_remainder=True):
+        logits = network(x)
+        finite &= logits.isfinite().all()
+        hits = logits.topk(min(5, logits.shape[1])).indices == y[:, None]
+        right += torch.stack([hits[:, 0].sum(), hits.sum()])
+        num += len(y)
+    if not finite:
+        raise DivergedError("the trained network's logits are not finite: lower the learning rate")
+    first, five = right.tolist()
+    return 100 * first / num, 100 * five / num
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Parameters and buffers."""
+    return [*network.parameters(), *network.buffers()]
+
+
+def _statistics(network: nn.Module) -> list[Tensor]:
+    """Running statistics without their counters."""
+    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]

@@ -1,0 +1,1 @@
+"""Searching under hard limits: NSGA-II and random search."""

@@ -1,0 +1,1 @@
+"""Training of the bank and the simplex-net."""

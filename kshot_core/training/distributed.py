@@ -1,0 +1,77 @@
+"""Several processes that train one bank together: same paths, different images.
+
+Every process has the same weights, codes and random streams, and draws the same paths. Each takes
+its part of every batch and normalises by its own part's statistics, as usual; the gradients of the
+weights that the path used are averaged over the processes, and nothing else is exchanged. Running
+statistics, where a network keeps them, are averaged after every epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from kshot_core.tasks.images import WHOLE, Part
+
+
+class Processes:
+    """The processes of ``torch.distributed``'s default group, or one alone.
+
+    Args:
+        part: which of them this one is; ``WHOLE`` for one alone, which exchanges nothing.
+    """
+
+    def __init__(self, part: Part = WHOLE) -> None:
+        self.part = part
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the one that writes and prints."""
+        return self.part.rank == 0
+
+    @torch.no_grad()
+    def average(self, tensors: Sequence[Tensor]) -> None:
+        """Put the mean over processes into every tensor; all processes give the same shapes.
+
+        Tensors of one kind travel as one.
+        """
+        for parts, flat in self._exchanged(tensors):
+            means = torch.split(flat / self.part.num, [tensor.numel() for tensor in parts])
+            for tensor, mean in zip(parts, means, strict=True):
+                tensor.copy_(mean.view_as(tensor))
+
+    @torch.no_grad()
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over processes, of the same shape."""
+        for _, flat in self._exchanged([tensor]):
+            return flat.view_as(tensor)
+        return tensor
+
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        if self.part.num > 1:
+            dist.barrier()
+
+    def _exchanged(self, tensors: Sequence[Tensor]) -> Iterator[tuple[list[Tensor], Tensor]]:
+        """Tensors of one kind, and their sum over processes in one piece."""
+        if self.part.num == 1:
+            return
+        # Equal order in every process, whatever order the tensors of other kinds come in.
+        ordered = sorted(tensors, key=_kind)
+        for _, same in groupby(ordered, _kind):
+            parts = list(same)
+            flat = torch.cat([tensor.reshape(-1) for tensor in parts])
+            dist.all_reduce(flat)
+            yield parts, flat
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.device.type} {tensor.dtype}"
+
+
+ALONE = Processes()
+"""One process by itself."""

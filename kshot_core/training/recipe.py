@@ -1,0 +1,111 @@
+"""The settings of a training of supernets and simplex-net."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from kshot_core.training.precision import PRECISIONS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How supernets are trained. The defaults are NAS-Bench-201's recipe for weight sharing.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images of a weight step; a simplex step divides as many among its groups.
+        learning_rate: of SGD at the start; follows a cosine to ``min_learning_rate``.
+        min_learning_rate: of SGD at the end.
+        momentum: of SGD.
+        nesterov: Nesterov's form of momentum.
+        weight_decay: of SGD, on the bank.
+        gradient_clip: largest norm of the bank's gradient; 0 leaves it alone.
+        warmup_epochs: first epochs in which every code is 1/K and the simplex-net waits.
+        schedule: ``"alternate"`` trains bank and simplex-net in turns (algorithm 2); ``"joint"``
+            trains both in every step on ``num_groups`` paths (appendix G).
+        simplex_every: one step in so many trains the simplex-net; 2 is the paper's alternation.
+        simplex_batches: ``"shared"`` takes the simplex steps' images out of the epoch, as the
+            paper does, which leaves fewer weight steps than one-shot training has; ``"extra"``
+            draws them besides, so that every K gets equally many weight steps.
+        num_groups: m, the architectures of a simplex step, each with B/m images.
+        simplex_learning_rate: of Adam on the simplex-net; the paper does not state its optimiser.
+        simplex_weight_decay: of Adam on the simplex-net.
+        regularisation: α, the weight of r_c in the simplex-net's loss (eq. 17), where a space
+            has widths.
+        unsampled: ``"freeze"`` leaves an operation of a layer alone, all its copies and channels,
+            of which a step used nothing (torch >= 2); copies whose code is 0 and channels beyond
+            a path's width still decay and coast. ``"decay"`` applies weight decay and momentum to
+            all weights in every step, as the published runs did.
+        compensate: under a code λ the merged weight moves with Σλ² of the learning rate; True
+            divides the gradient by Σλ². Off by default: merging K independent copies also divides
+            the squared norm of the weights by about K, and under batch-norm a step's effect is
+            relative to that norm, so that the two cancel.
+        batch_paths: several paths of one step run in one pass, where the network can do that;
+            False runs them one by one, which is slower and rounds differently.
+        precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
+    """
+
+    epochs: int = 250
+    batch_size: int = 64
+    learning_rate: float = 0.025
+    min_learning_rate: float = 0.001
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    gradient_clip: float = 5.0
+    warmup_epochs: int = 10
+    schedule: str = "alternate"
+    simplex_every: int = 2
+    simplex_batches: str = "shared"
+    num_groups: int = 16
+    simplex_learning_rate: float = 1e-3
+    simplex_weight_decay: float = 0.0
+    regularisation: float = 1.0
+    unsampled: str = "freeze"
+    compensate: bool = False
+    batch_paths: bool = True
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train with ``ValueError``."""
+        choices = {
+            "schedule": ("alternate", "joint"),
+            "simplex_batches": ("shared", "extra"),
+            "unsampled": ("freeze", "decay"),
+            "precision": PRECISIONS,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} is one of {allowed}, got {getattr(self, name)!r}")
+        for name, least in {
+            "epochs": 0,
+            "batch_size": 2,
+            "warmup_epochs": 0,
+            "num_groups": 1,
+            "simplex_every": 2,
+        }.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("learning_rate", "simplex_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in (
+            "min_learning_rate",
+            "momentum",
+            "weight_decay",
+            "simplex_weight_decay",
+            "gradient_clip",
+            "regularisation",
+        ):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.momentum >= 1:
+            raise ValueError(f"momentum must be below 1, got {self.momentum}")
+        if self.compensate and self.schedule == "joint":
+            raise ValueError("compensate is for weight steps; a joint step has many codes at once")
+        if self.batch_size < 2 * self.num_groups:
+            raise ValueError(
+                f"batch_size {self.batch_size} leaves fewer than 2 images for each of "
+                f"{self.num_groups} groups, and batch-norm needs 2"
+            )

@@ -1,0 +1,317 @@
+"""Training of the bank and the simplex-net in turns (paper section 3, algorithms 1 and 2).
+
+``fit`` yields the figures of one epoch at a time. Everything random comes from the trainer's own
+generators and all of its state can be taken out as tensors, so that a run stopped after any epoch
+and restored ends with the same bytes.
+
+Shapes: B images of a batch, K copies, m architectures (groups) of a simplex step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from kshot_core.sampling import Sampler, sample
+from kshot_core.space import Arch
+from kshot_core.streams import stream
+from kshot_core.tasks.images import TrainingImages
+from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.recipe import Recipe
+from kshot_core.training.regularisation import WidthRegularisation
+from kshot_core.training.states import optimizer_state, part_of, restore_optimizer
+from kshot_core.training.steps import Engine, Step, run_step
+from kshot_core.weights.bank import KShot
+
+
+class DivergedError(RuntimeError):
+    """The loss is no longer a number."""
+
+
+class Trainer:
+    """Bank, simplex-net, their optimisers and the random streams of one training.
+
+    Args:
+        shared: the bank.
+        sharing: the strategy; trained by simplex steps if it has parameters.
+        sampler: draws the paths of weight steps and of simplex steps.
+        images: training images.
+        recipe: settings.
+        seed: of the order of images, their augmentation, and the paths.
+        engine: runs the steps; ``Lockstep`` has one that runs them with those of other trainings.
+        processes: those that train together; ``images`` gives this one its part of each batch.
+        widths: r_c, for spaces that have widths.
+    """
+
+    def __init__(
+        self,
+        shared: KShot,
+        sharing: nn.Module,
+        sampler: Sampler,
+        images: TrainingImages,
+        recipe: Recipe,
+        seed: int,
+        engine: Engine = run_step,
+        processes: Processes = ALONE,
+        widths: WidthRegularisation | None = None,
+    ) -> None:
+        processes.part.of(recipe.batch_size)
+        if recipe.batch_size < 2 * recipe.num_groups * processes.part.num:
+            raise ValueError(
+                f"batch_size {recipe.batch_size} leaves fewer than 2 images for each of "
+                f"{recipe.num_groups} groups in each of {processes.part.num} processes"
+            )
+        if sharing.K != shared.K:
+            raise ValueError(f"the strategy has K = {sharing.K}, the bank K = {shared.K}")
+        self.shared, self.sharing, self.sampler = shared, sharing, sampler
+        self.images, self.recipe, self.engine = images, recipe, engine
+        self.processes = processes
+        self.bank = list(shared.parameters())
+        self._coasting: list[nn.Parameter] = []
+        # One copy has one code: there is nothing for a simplex step to learn.
+        self.simplex = list(sharing.parameters()) if shared.K > 1 else []
+        self.optimizer = torch.optim.SGD(
+            self.bank,
+            recipe.learning_rate,
+            recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+        )
+        self.simplex_optimizer = (
+            torch.optim.Adam(
+                self.simplex, recipe.simplex_learning_rate, weight_decay=recipe.simplex_weight_decay
+            )
+            if self.simplex
+            else None
+        )
+        # r_c needs codes that are learnt, and widths that differ.
+        needed = self.simplex and recipe.regularisation > 0 and widths and widths.threshold > 0
+        self.widths = widths if needed else None
+        purposes = ["batches", "paths", "simplex batches", "simplex paths"]
+        purposes += ["widths"] if self.widths else []
+        self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
+        self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train one epoch.
+
+        Returns:
+            epoch (from 1), mean ``weight_loss``, ``simplex_loss`` (where there was a step; without
+            r_c) and ``width_regularisation`` (r_c, where it was part of one),
+            ``learning_rate`` of the last step, ``num_weight_steps`` and ``num_simplex_steps`` of
+            the whole training so far, and ``code_entropy``: mean entropy of the weight steps'
+            codes as a share of log K (1 is uniform, 0 is one-hot).
+
+        Raises:
+            DivergedError: a loss was not finite.
+        """
+        recipe, warm = self.recipe, self.epoch < self.recipe.warmup_epochs
+        learns = self.simplex_optimizer is not None and not warm
+        batches = self.images.training_batches(recipe.batch_size, self.streams["batches"])
+        extra: Iterator[tuple[Tensor, Tensor]] | None = None
+        if learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra":
+            extra = self.images.training_batches(recipe.batch_size, self.streams["simplex batches"])
+        per_epoch = len(self.images) // recipe.batch_size
+        seen: dict[str, list[Tensor]] = {}
+        # The cosine runs over the share of images seen, whatever kind of step saw them.
+        for index, (x, y) in enumerate(batches):
+            self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
+            # Counted over the whole training, as in algorithm 2: an epoch may be no multiple.
+            step = self.num_weight_steps + self.num_simplex_steps
+            if learns and recipe.schedule == "joint":
+                _append(seen, self._joint_step(x, y))
+            elif learns and (step + 1) % recipe.simplex_every == 0 and extra is None:
+                _append(seen, self._simplex_step(x, y))
+            else:
+                _append(seen, self._weight_step(x, y, warm))
+                # r - 1 weight steps for each simplex step, as when they share the epoch's batches.
+                if extra is not None and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
+                    for batch in _take_one(extra):
+                        _append(seen, self._simplex_step(*batch))
+        self.epoch += 1
+        means = {name: torch.stack(values).mean() for name, values in seen.items()}
+        # Running statistics are each process's own; all are to go on with the same ones.
+        running = [buffer for buffer in self.shared.buffers() if buffer.is_floating_point()]
+        self.processes.average([*means.values(), *running])
+        figures: dict[str, float] = {"epoch": self.epoch}
+        figures |= {name: value.item() for name, value in means.items()}
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"{name} is {value} in epoch {self.epoch}: training diverged; "
+                    "lower the learning rate or clip the gradient"
+                )
+        figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        figures["num_weight_steps"] = self.num_weight_steps
+        figures["num_simplex_steps"] = self.num_simplex_steps
+        return figures
+
+    def _set_learning_rate(self, progress: float) -> None:
+        low, high = self.recipe.min_learning_rate, self.recipe.learning_rate
+        rate = low + 0.5 * (high - low) * (1 + math.cos(math.pi * progress))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def _weight_step(self, x: Tensor, y: Tensor, warm: bool) -> dict[str, Tensor]:
+        """Train the bank with the codes as they are (eq. 9)."""
+        archs = self.sampler(self.streams["paths"])
+        if warm:
+            codes = torch.full((len(archs), self.shared.K), 1 / self.shared.K)
+        else:
+            with torch.no_grad():
+                codes = self.sharing(archs)
+        codes = codes.to(self.bank[0], non_blocking=True)
+        # Several paths see the same images; their gradients add up.
+        m, weights = len(archs), codes.new_ones(len(archs))
+        if self.recipe.compensate:
+            weights = weights / codes.square().sum(1)
+        self._zero_bank_gradients()
+        images, labels = x.expand(m, *x.shape), y.expand(m, *y.shape)
+        losses = self._run(images, labels, archs, codes, weights)
+        self._update_bank()
+        return {"weight_loss": losses.mean(), "code_entropy": _relative_entropy(codes)}
+
+    def _simplex_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8, 17)."""
+        archs = sample(self.sampler, self.recipe.num_groups, self.streams["simplex paths"])
+        with _frozen(self.bank):
+            loss, others = self._grouped_loss(x, y, archs)
+        self._update_simplex()
+        return {"simplex_loss": loss, **others}
+
+    def _joint_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Train bank and simplex-net by the same gradient (appendix G)."""
+        archs = sample(self.sampler, self.recipe.num_groups, self.streams["paths"])
+        self._zero_bank_gradients()
+        loss, others = self._grouped_loss(x, y, archs)
+        self._update_bank()
+        self._update_simplex()
+        return {"weight_loss": loss, **others}
+
+    def _grouped_loss(
+        self, x: Tensor, y: Tensor, archs: list[Arch]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean loss of m architectures, each on its own B/m images; a remainder is left out.
+
+        Leaves its gradient, and that of r_c, on whatever asks for one.
+        """
+        assert self.simplex_optimizer is not None
+        self.simplex_optimizer.zero_grad()
+        others = {}
+        if self.widths is not None:
+            distance = self.widths(self.sharing, archs, self.streams["widths"])
+            (self.recipe.regularisation * distance).backward()  # type: ignore[no-untyped-call]
+            others["width_regularisation"] = distance.detach()
+        codes = self.sharing(archs)
+        m, size = len(archs), len(x) // len(archs)
+        x, y = x[: m * size].view(m, size, *x.shape[1:]), y[: m * size].view(m, size)
+        losses = self._run(x, y, archs, codes, codes.new_full((m,), 1 / m))
+        return losses.mean(), others
+
+    def _run(
+        self, x: Tensor, y: Tensor, archs: Sequence[Arch], codes: Tensor, weights: Tensor
+    ) -> Tensor:
+        recipe = self.recipe
+        return self.engine(
+            Step(self.shared, x, y, archs, codes, weights, recipe.batch_paths, recipe.precision)
+        )
+
+    def _zero_bank_gradients(self) -> None:
+        # A gradient of None leaves a parameter alone, one of zeros lets it decay and coast.
+        coasts = self.recipe.unsampled == "decay"
+        self._coasting = [p for p in self.bank if p.grad is not None] if coasts else []
+        self.optimizer.zero_grad()
+
+    def _update_bank(self) -> None:
+        self.processes.average([p.grad for p in self.bank if p.grad is not None])
+        for parameter in self._coasting:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if self.recipe.gradient_clip > 0:
+            nn.utils.clip_grad_norm_(self.bank, self.recipe.gradient_clip)
+        self.optimizer.step()
+        self.num_weight_steps += 1
+
+    def _update_simplex(self) -> None:
+        assert self.simplex_optimizer is not None
+        self.processes.average([p.grad for p in self.simplex if p.grad is not None])
+        self.simplex_optimizer.step()
+        self.num_simplex_steps += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of everything that the rest of the training depends on, as tensors by name."""
+        state = {f"shared/{name}": value for name, value in self.shared.state_dict().items()}
+        state |= {f"sharing/{name}": value for name, value in self.sharing.state_dict().items()}
+        state |= optimizer_state("sgd", self.optimizer, self.bank)
+        if self.simplex_optimizer is not None:
+            state |= optimizer_state("adam", self.simplex_optimizer, self.simplex)
+        state |= {f"stream/{name}": value.get_state() for name, value in self.streams.items()}
+        counts = [self.epoch, self.num_weight_steps, self.num_simplex_steps]
+        state["counts"] = torch.tensor(counts)
+        # Under "decay" a parameter coasts from the first step that used it.
+        state["used"] = torch.tensor([parameter.grad is not None for parameter in self.bank])
+        return {name: value.clone() for name, value in state.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Take up a state that ``state()`` of an equal trainer returned.
+
+        Raises:
+            ValueError: the state is of another network or strategy.
+        """
+        try:
+            self.shared.load_state_dict(part_of(state, "shared/"))
+            self.sharing.load_state_dict(part_of(state, "sharing/"))
+            restore_optimizer("sgd", self.optimizer, state)
+            if self.simplex_optimizer is not None:
+                restore_optimizer("adam", self.simplex_optimizer, state)
+            for name, generator in self.streams.items():
+                generator.set_state(state[f"stream/{name}"].cpu())
+            counts = state["counts"].tolist()
+            self.epoch, self.num_weight_steps, self.num_simplex_steps = counts
+            for parameter, used in zip(self.bank, state["used"].tolist(), strict=True):
+                parameter.grad = torch.zeros_like(parameter) if used else None
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"the state does not fit this training: {error}") from None
+
+
+def fit(trainer: Trainer) -> Iterator[dict[str, float]]:
+    """Train to the recipe's last epoch, from wherever the trainer stands; yield each's figures."""
+    while trainer.epoch < trainer.recipe.epochs:
+        yield trainer.run_epoch()
+
+
+class _frozen:
+    """Parameters that ask for no gradient for a while, so that none is computed for them."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
+
+    def __enter__(self) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+
+    def __exit__(self, *exception: object) -> None:
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+
+
+def _append(seen: dict[str, list[Tensor]], figures: dict[str, Tensor]) -> None:
+    for name, value in figures.items():
+        seen.setdefault(name, []).append(value)
+
+
+def _take_one(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    for batch in batches:
+        yield batch
+        return
+
+
+def _relative_entropy(codes: Tensor) -> Tensor:
+    num = codes.shape[1]
+    if num == 1:
+        return codes.new_ones(())
+    entropy: Tensor = -(codes * codes.clamp_min(1e-12).log()).sum(1).mean() / math.log(num)
+    return entropy

@@ -1,0 +1,1 @@
+"""Weights: the bank of K copies, merging, many paths in one pass."""
