@@ -21,13 +21,15 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.utils import parametrize
 
 from kshot_core.space import Arch
-from kshot_core.weights.calls import Call, Entered, current, follow_checkpoints, mode
+from kshot_core.weights.calls import Call, Entered, Mode, current, eagerly, follow_checkpoints, mode
 from kshot_core.weights.copies import drawn_copies
-from kshot_core.weights.many import Members, Weights, runs_many_paths
-from kshot_core.weights.module_checks import check_network, check_number
+from kshot_core.weights.many import Weights, runs_many_paths
+from kshot_core.weights.merging import Merging, merge
+from kshot_core.weights.module_checks import check_arch, check_network, check_number
 from kshot_core.weights.stand_ins import of_call, stand_in, views
 
 
@@ -62,6 +64,8 @@ class KShot(nn.Module):
             paths use together (``NASBench201.parameter_group``). Grouping changes no result
             where a group is used whole or not at all.
     """
+
+    network: nn.Module
 
     def __init__(
         self,
@@ -151,14 +155,11 @@ class KShot(nn.Module):
         Returns:
             what the network returns, differentiable in the bank and in the code.
         """
-        if torch.compiler.is_compiling():
-            # Weights are merged as they are read, which no compiled graph could follow.
-            return _uncompiled(self, x, arch, code)
-        if isinstance(arch, (str, Tensor)):
-            raise ValueError(
-                f"an arch is a tuple of choices, got {type(arch).__name__}; "
-                "space.from_string() reads text, arch.tolist() makes a tensor one"
-            )
+        # Weights are merged as they are read, which no compiled graph could follow.
+        return eagerly(self._run, x, arch, code)
+
+    def _run(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
+        check_arch(arch)
         call = self._call(code)
         with Entered(call):
             output: Tensor = self.network(x, arch)
@@ -194,7 +195,7 @@ class KShot(nn.Module):
 
     def merging(self, codes: Tensor) -> Weights:
         """Weights of m members, merged by ``codes`` (m, K) as they are asked for."""
-        return _Merging(self, codes)
+        return Merging(self._merged_group, codes)
 
     @contextmanager
     def merged(self, code: Tensor) -> Iterator[nn.Module]:
@@ -205,12 +206,10 @@ class KShot(nn.Module):
         Raises:
             ValueError: ``code`` is not of shape (K,).
         """
-        if torch.compiler.is_compiling():
-            raise RuntimeError("shared.merged(code) belongs outside what torch.compile compiles")
         call = self._call(code)
         try:
             with Entered(call):
-                yield of_call(self.network, call)
+                yield eagerly(of_call, self.network, call)
         finally:
             call.ended = True
         call.refuse_writes()
@@ -257,7 +256,7 @@ class KShot(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Reverses ``__getstate__``."""
-        super().__setstate__({**state})
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._install(self.__dict__["network"])
 
     def _replicate_for_data_parallel(self) -> NoReturn:
@@ -289,14 +288,24 @@ class KShot(nn.Module):
         """The merged parameter ``name`` of the call in progress."""
         call = self._in_progress(name)
         # A weight first read under no_grad() must not stay without gradient where one is wanted.
-        key = mode(), name
-        weight = call.weights.get(key)
-        if weight is None:
-            with call.merging():
-                for part_name, part in self._merged_group(name, call.code, call):
-                    call.weights[key[0], part_name] = part
-            weight = call.weights[key]
-        return weight
+        key = torch.is_grad_enabled() or mode(), name
+        if key not in call.weights:
+            if call.checkpointed:
+                # What a merge saves for the backward pass is none of a checkpoint's business: the
+                # merge is not done again when the checkpoint is, and would be missed there.
+                with saved_tensors_hooks(_same, _same):
+                    self._merge_into(call, *key)
+            else:
+                self._merge_into(call, *key)
+        return call.weights[key]
+
+    def _merge_into(self, call: Call, mode: Mode, name: str) -> None:
+        for part_name, part in self._merged_group(name, call.code, call):
+            # To isinstance() it is the parameter that it is in the plain network.
+            part._is_param = True
+            call.weights[mode, part_name] = part
+            if part_name in self._marks:
+                vars(part).update(self._marks[part_name])
 
     def _copied(self, name: str) -> nn.Parameter:
         """The merged parameter as one of its own, the same each time."""
@@ -312,62 +321,13 @@ class KShot(nn.Module):
     ) -> Iterator[tuple[str, Tensor]]:
         """Every parameter of ``name``'s group, merged by codes (..., K): (..., *shape) each."""
         key = self._groups[self._aliases[name]]
-        flat = _merge(self.bank[key], code)
+        flat = merge(self.bank[key], code)
         if call is not None and self.K > 1 and not flat.is_inference():
             call.flats.append((name, flat, flat._version))
         shapes = self._shapes[key]
         parts = torch.split(flat, [shape.numel() for _, shape in shapes], dim=-1)
         for (part_name, shape), part in zip(shapes, parts, strict=True):
-            weight = part.reshape(*code.shape[:-1], *shape)
-            # To isinstance() it is the parameter that it is in the plain network.
-            weight.__dict__.update(self._marks.get(part_name, {}), _is_param=True)
-            yield part_name, weight
-
-
-class _Merging:
-    """The weights of one ``forward_many``: merges a group for the members that ask for it."""
-
-    def __init__(self, shared: KShot, codes: Tensor) -> None:
-        self._shared = shared
-        self._codes = codes
-        self._weights: dict[tuple[str, Members], Tensor] = {}
-        self._index: dict[Members, Tensor] = {}
-
-    def take(self, name: str, members: Members) -> Tensor:
-        """See ``Weights``."""
-        if (name, members) not in self._weights:
-            codes = self._codes
-            if len(members) < len(codes):
-                if members not in self._index:
-                    self._index[members] = _index_on(codes.device, members)
-                codes = codes.index_select(0, self._index[members])
-            for part_name, part in self._shared._merged_group(name, codes):
-                self._weights[part_name, members] = part
-        return self._weights[name, members]
-
-    def store(self, name: str, members: Members, value: Tensor) -> None:
-        """Copies share their buffers, so the members of a pass cannot each write them."""
-        raise RuntimeError(f"the buffer {name} belongs to all paths; run them one by one")
-
-
-def _index_on(device: torch.device, numbers: Sequence[int]) -> Tensor:
-    """An index tensor on the device, without making the processor wait for it."""
-    index = torch.tensor(numbers)
-    return index.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else index
-
-
-def _merge(bank: Tensor, code: Tensor) -> Tensor:
-    """Θλ: (K, P) and codes (..., K) to (..., P).
-
-    One copy is its own merge: on the simplex its code is 1.
-    """
-    if len(bank) == 1:
-        return bank[0].expand(*code.shape[:-1], -1)
-    if code.dtype != bank.dtype:
-        code = code.to(bank.dtype)
-    # Merged in full precision, whatever the pass that reads the weights runs in.
-    with torch.autocast(bank.device.type, enabled=False):
-        return code @ bank
+            yield part_name, part.reshape(*code.shape[:-1], *shape)
 
 
 def _first_names(network: nn.Module) -> dict[str, str]:
@@ -377,6 +337,5 @@ def _first_names(network: nn.Module) -> dict[str, str]:
     return {name: first_names[id(parameter)] for name, parameter in every}
 
 
-def _uncompiled(shared: KShot, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
-    output: Tensor = torch.compiler.disable(shared.forward)(x, arch, code)
-    return output
+def _same(tensor: Tensor) -> Tensor:
+    return tensor

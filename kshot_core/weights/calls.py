@@ -7,16 +7,16 @@ when the call is long over; ``follow_checkpoints`` makes it take the call along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.utils.checkpoint
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
 
+_T = TypeVar("_T")
 Mode = bool | str
 """How autograd looks on what is computed: recorded, not recorded, or in inference mode."""
 
@@ -38,13 +38,6 @@ class Call:
         self.flats: list[tuple[str, Tensor, int]] = []
         self.copies: dict[str, nn.Parameter] = {}
         self.checkpointed = self.ended = False
-
-    def merging(self) -> saved_tensors_hooks | nullcontext[None]:
-        """Around a merge: what it saves for the backward pass is none of a checkpoint's business.
-
-        The merge is not done again when the checkpoint is, so it would miss there.
-        """
-        return saved_tensors_hooks(_same, _same) if self.checkpointed else nullcontext()
 
     def refuse_writes(self) -> None:
         """Raise ``RuntimeError`` if a merged weight was written to: what was written is lost."""
@@ -77,6 +70,13 @@ def current(owner: object) -> Call | None:
     return None
 
 
+def eagerly(function: Callable[..., _T], *args: Any) -> _T:
+    """Call a function outside of what ``torch.compile`` compiles, if anything is compiled now."""
+    if torch.compiler.is_compiling():
+        function = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+    return function(*args)
+
+
 class Entered:
     """``with Entered(call):`` the call is in progress here."""
 
@@ -104,7 +104,7 @@ def follow_checkpoints() -> None:
     """
     if torch.utils.checkpoint.CheckpointFunction is not _Reentrant:
         torch.utils.checkpoint.CheckpointFunction = _Reentrant  # type: ignore[misc]
-        torch.utils.checkpoint._checkpoint_without_reentrant_generator = _without_reentrance
+        torch.utils.checkpoint._checkpoint_without_reentrant_generator = _without_reentrance  # type: ignore[assignment]
 
 
 _original_generator = torch.utils.checkpoint._checkpoint_without_reentrant_generator
@@ -121,9 +121,7 @@ class _Reentrant(_original_function):
         )
 
 
-def _without_reentrance(
-    function: Callable[..., Any], *args: Any, **kwargs: Any
-) -> Generator[None, None, None]:
+def _without_reentrance(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     node = _NOW.get()
     if node is None:
         return _original_generator(function, *args, **kwargs)
@@ -150,7 +148,3 @@ def _put(node: _Node) -> Iterator[None]:
         yield
     finally:
         _NOW.reset(token)
-
-
-def _same(tensor: Tensor) -> Tensor:
-    return tensor

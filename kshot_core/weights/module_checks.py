@@ -21,10 +21,19 @@ _OLD_HOOKS = {
 
 def check_number(K: object) -> None:
     """Raise ``ValueError`` unless K is a whole number from 1 on."""
-    if not isinstance(K, Integral) or isinstance(K, bool):
+    if isinstance(K, bool) or not isinstance(K, Integral):
         raise ValueError(f"K, the number of copies, must be a whole number, got {K!r}")
     if K < 1:
         raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
+
+
+def check_arch(arch: object) -> None:
+    """Raise ``ValueError`` for what cannot be an architecture in any space."""
+    if isinstance(arch, (str, Tensor)):
+        raise ValueError(
+            f"an arch is a tuple of choices, got {type(arch).__name__}; space.from_string() reads "
+            "text, tuple(arch.tolist()) makes one of a tensor"
+        )
 
 
 def check_network(network: object, refused: type[nn.Module]) -> None:

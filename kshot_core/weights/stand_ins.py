@@ -11,6 +11,7 @@ There are two ways to come to a module of the network, and they are told apart b
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import cache
 from typing import Any
@@ -19,8 +20,11 @@ from torch import Tensor, nn
 
 from kshot_core.weights.calls import Call, Entered, current
 
+_DICT: Any = dict
 
-class PathParameters(MutableMapping[str, Any], dict[str, Any]):
+
+# To type checkers a dict is a MutableMapping already; here its methods go before the dict's own.
+class PathParameters(MutableMapping[str, Any], dict[str, Any]):  # type: ignore[misc,metaclass]
     """A module's parameter table, in which a parameter is its merged weight.
 
     Its names can be asked for at any time.
@@ -38,11 +42,11 @@ class PathParameters(MutableMapping[str, Any], dict[str, Any]):
         weight: Callable[[str], Tensor],
         copied: Callable[[str], nn.Parameter],
     ) -> None:
-        dict.update(self, names)
+        _DICT.update(self, names)
         self.weight, self.copied = weight, copied
 
     def __getitem__(self, name: str) -> Tensor | None:
-        full_name = dict.__getitem__(self, name)
+        full_name: str | None = _DICT.__getitem__(self, name)
         return None if full_name is None else self.weight(full_name)
 
     def __setitem__(self, name: str, value: object) -> None:
@@ -55,13 +59,16 @@ class PathParameters(MutableMapping[str, Any], dict[str, Any]):
         self[name] = None
 
     def __iter__(self) -> Iterator[str]:
-        return dict.__iter__(self)
+        return iter(_DICT.keys(self))
 
-    __len__ = dict.__len__
-    __contains__ = dict.__contains__
+    __len__ = _DICT.__len__
+    __contains__ = _DICT.__contains__
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)})"
+
+    def __copy__(self) -> dict[str, Any]:
+        return dict(self)
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         # A copy of a network whose weights are merged is a plain network.
@@ -69,7 +76,7 @@ class PathParameters(MutableMapping[str, Any], dict[str, Any]):
 
     def plain(self, name: str) -> nn.Parameter | None:
         """The merged weight as a parameter of its own."""
-        full_name = dict.__getitem__(self, name)
+        full_name: str | None = _DICT.__getitem__(self, name)
         return None if full_name is None else self.copied(full_name)
 
 
@@ -89,7 +96,8 @@ def stand_in(
         vars(module)["_parameters"] = PathParameters(names, weight, copied)
         if isinstance(module, nn.RNNBase):
             del vars(module)["_flat_weights"]
-            module.__class__ = _mixed(_Recurrent, type(module))
+            classes: tuple[Any, Any] = _Recurrent, type(module)
+            module.__class__ = _mixed(*classes)  # type: ignore[assignment]
 
 
 class _Mixin(nn.Module):
@@ -105,7 +113,7 @@ class _Recurrent(nn.RNNBase):
     __init_subclass__ = _Mixin.__init_subclass__
 
     @property
-    def _flat_weights(self) -> list[Tensor | None]:
+    def _flat_weights(self) -> list[Tensor | None]:  # type: ignore[override]
         return [getattr(self, name) for name in self._flat_weights_names]
 
     def _init_flat_weights(self) -> None:
@@ -118,11 +126,11 @@ class _Recurrent(nn.RNNBase):
         """Merged weights stay where they are."""
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        make, (_, *others), _, *rest = super().__reduce_ex__(protocol)
         state = vars(self).copy()
         del state["_flat_weight_refs"]
-        state["_flat_weights"] = [self._parameters.plain(n) for n in self._flat_weights_names]
-        return make, (type(self).__bases__[1], *others), state, *rest
+        table: PathParameters = state["_parameters"]
+        state["_flat_weights"] = [table.plain(name) for name in self._flat_weights_names]
+        return copyreg.__newobj__, (type(self).__bases__[1],), state  # type: ignore[attr-defined]
 
 
 class _Merged(_Mixin):
@@ -179,11 +187,13 @@ class _View(_Mixin):
     """A module without parameters. Those of modules that were added later are its own."""
 
     __slots__ = ("_kshot",)
+    _kshot: tuple[nn.Module, _Views]
 
     @property
     def _parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
-        table = vars(self)["_parameters"]
-        return PathParameters({}, _none, _none) if isinstance(table, PathParameters) else table
+        table: Mapping[str, Any] = vars(self)["_parameters"]
+        empty: Mapping[str, Any] = PathParameters({}, _none, _none)
+        return empty if isinstance(table, PathParameters) else table
 
     @property
     def _modules(self) -> Mapping[str, nn.Module | None]:  # type: ignore[override]
@@ -197,7 +207,8 @@ class _View(_Mixin):
 
 def _another(module: nn.Module, mixin: type[nn.Module], of: object) -> Any:
     """Another object for the same module, with the same attributes; ``of`` is its ``_kshot``."""
-    made = object.__new__(_mixed(mixin, type(module)))
+    classes: tuple[Any, Any] = mixin, type(module)
+    made = object.__new__(_mixed(*classes))
     object.__setattr__(made, "__dict__", vars(module))
     object.__setattr__(made, "_kshot", of)
     return made
@@ -208,6 +219,7 @@ def _none(name: str) -> Any:
 
 
 @cache
-def _mixed(mixin: type[nn.Module], base: type[nn.Module]) -> type[nn.Module]:
+def _mixed(mixin: Any, base: Any) -> type[nn.Module]:
     names = {"__module__": base.__module__, "__qualname__": base.__qualname__, "__slots__": ()}
-    return type(base)(base.__name__, (mixin, base), names)
+    mixed: type[nn.Module] = type(base)(base.__name__, (mixin, base), names)
+    return mixed
