@@ -79,7 +79,7 @@ class KShot(nn.Module):
         check_network(supernet, KShot)
         copies = drawn_copies(supernet, int(K), seed)
         super().__init__()
-        self._build(copies, group)
+        self._build(copies, group, _marks(supernet))
 
     @classmethod
     def from_supernets(
@@ -92,11 +92,15 @@ class KShot(nn.Module):
             check_network(supernet, KShot)
         shared = cls.__new__(cls)
         nn.Module.__init__(shared)
-        shared._build([copy.deepcopy(supernet) for supernet in supernets], group)
+        copies = [copy.deepcopy(supernet) for supernet in supernets]
+        shared._build(copies, group, _marks(supernets[0]))
         return shared
 
-    def _build(self, copies: list[nn.Module], group: Callable[[str], str]) -> None:
+    def _build(
+        self, copies: list[nn.Module], group: Callable[[str], str], marks: dict[str, dict[str, Any]]
+    ) -> None:
         self.K = len(copies)
+        self._marks = marks
         # remove_duplicate: a parameter that two modules share has one place in the bank.
         per_copy = [dict(network.named_parameters()) for network in copies]
         shapes = [{name: value.shape for name, value in one.items()} for one in per_copy]
@@ -110,8 +114,6 @@ class KShot(nn.Module):
         self._groups: dict[str, str] = {}
         self._shapes: dict[str, list[tuple[str, torch.Size]]] = {}
         self._aliases = _first_names(copies[0])
-        # What users hang on a parameter (a mark for an optimiser, say).
-        self._marks = {name: vars(p).copy() for name, p in copies[0].named_parameters() if vars(p)}
         self.bank = nn.ParameterDict()
         for label, names in names_of.items():
             key = table_key(label)
@@ -327,7 +329,7 @@ class KShot(nn.Module):
         shapes = self._shapes[key]
         parts = torch.split(flat, [shape.numel() for _, shape in shapes], dim=-1)
         for (part_name, shape), part in zip(shapes, parts, strict=True):
-            yield part_name, part.reshape(*code.shape[:-1], *shape)
+            yield part_name, part.reshape((*code.shape[:-1], *shape))
 
 
 def _first_names(network: nn.Module) -> dict[str, str]:
@@ -335,6 +337,11 @@ def _first_names(network: nn.Module) -> dict[str, str]:
     first_names = {id(parameter): name for name, parameter in network.named_parameters()}
     every = network.named_parameters(remove_duplicate=False)
     return {name: first_names[id(parameter)] for name, parameter in every}
+
+
+def _marks(network: nn.Module) -> dict[str, dict[str, Any]]:
+    """What users hang on parameters (for an optimiser, say), which no copy of theirs keeps."""
+    return {name: vars(p).copy() for name, p in network.named_parameters() if vars(p)}
 
 
 def _same(tensor: Tensor) -> Tensor:

@@ -62,13 +62,14 @@ class PathParameters(MutableMapping[str, Any], dict[str, Any]):  # type: ignore[
         return iter(_DICT.keys(self))
 
     __len__ = _DICT.__len__
+    __reversed__ = _DICT.__reversed__
     __contains__ = _DICT.__contains__
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self)})"
 
     def __copy__(self) -> dict[str, Any]:
-        return dict(self)
+        return {name: self[name] for name in self}
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         # A copy of a network whose weights are merged is a plain network.
@@ -192,7 +193,7 @@ class _View(_Mixin):
     @property
     def _parameters(self) -> Mapping[str, Any]:  # type: ignore[override]
         table: Mapping[str, Any] = vars(self)["_parameters"]
-        empty: Mapping[str, Any] = PathParameters({}, _none, _none)
+        empty: Any = PathParameters({}, _none, _none)
         return empty if isinstance(table, PathParameters) else table
 
     @property

@@ -1,8 +1,7 @@
 """What users' modules do with their parameters: one small supernet for each habit.
 
-Every one takes ``x`` (5, 4) and an arch that most ignore. ``IDIOMS`` lists them with what to run and
-what plain PyTorch is to run in its place (the same, but where that has no way to put merged weights
-in, as for checkpoints).
+Every one takes ``x`` (5, 4) and an arch that most ignore. ``IDIOMS`` lists them with what plain
+PyTorch is to run in their place where it cannot do the same (recompute with merged weights, say).
 """
 
 from __future__ import annotations
@@ -64,9 +63,11 @@ def of(run: Callable[[Any, Tensor], Any] | None = None, **modules: Any) -> Calla
 def _table(self: Any, x: Tensor) -> Tensor:
     table = self.first._parameters
     assert isinstance(table, dict)
-    assert len(table) == 2 and bool(table)
+    assert len(table) == 2
+    assert table
     assert list(table) == list(table.keys()) == ["weight", "bias"]
-    assert "weight" in table and "none" not in table
+    assert "weight" in table
+    assert "none" not in table
     assert self.second._parameters.get("bias", 0) is None
     assert table.get("none") is None
     weight = table["weight"]
@@ -74,7 +75,7 @@ def _table(self: Any, x: Tensor) -> Tensor:
     assert all(one["weight"] is weight for one in copies)
     assert table.get("weight") is weight
     assert dict(table.items())["weight"] is weight
-    assert list(table.values())[0] is weight
+    assert next(iter(table.values())) is weight
     assert table == {**table}
     assert [*reversed(table)] == ["bias", "weight"]
     return F.linear(x, weight, table.setdefault("bias", None))
@@ -210,8 +211,9 @@ class Marked(nn.Module):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         assert isinstance(self.weight, nn.Parameter)
-        assert self.weight.requires_grad and self.weight.shape == (4,)
-        assert self.nothing is None and self.empty.numel() == 0
+        assert self.weight.requires_grad
+        assert self.nothing is None
+        assert self.empty.numel() == 0
         assert {name for name, _ in self.named_parameters()} == {
             "weight", "frozen", "scalar", "empty"
         }  # fmt: skip
@@ -244,7 +246,7 @@ def _gradient_penalty(self: Any, x: Tensor) -> Tensor:
 
 
 def _per_sample(self: Any, x: Tensor) -> Tensor:
-    return torch.func.vmap(lambda row: self.layers(row))(x)
+    return torch.func.vmap(self.layers)(x)
 
 
 def _jacobian(self: Any, x: Tensor) -> Tensor:
@@ -253,7 +255,8 @@ def _jacobian(self: Any, x: Tensor) -> Tensor:
 
 def _copied(self: Any, x: Tensor) -> Tensor:
     teacher = copy.deepcopy(self.first)
-    assert type(teacher.weight) is nn.Parameter and teacher.weight.is_leaf
+    assert type(teacher.weight) is nn.Parameter
+    assert teacher.weight.is_leaf
     with torch.no_grad():
         teacher.weight.zero_()
     return self.layers(x) + teacher(x).detach() + copy.copy(self.first)(x)
@@ -383,13 +386,19 @@ IDIOMS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module] | None]
     "GRU": (of(layer=lambda: nn.GRU(4, 3)), None),
     "RNN": (of(layer=lambda: nn.RNN(4, 3, bias=False)), None),
     "LSTMCell": (of(layer=lambda: nn.LSTMCell(4, 3)), None),
-    "attention": (of(lambda s, x: s.layer(x, x, x), layer=lambda: nn.MultiheadAttention(4, 2)), None),
+    "attention": (
+        of(lambda s, x: s.layer(x, x, x), layer=lambda: nn.MultiheadAttention(4, 2)),
+        None,
+    ),
     "transformer": (
         of(layer=lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0)),
         None,
     ),
     "embedding": (of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.Embedding(7, 3)), None),
-    "embedding bag": (of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.EmbeddingBag(7, 3)), None),
+    "embedding bag": (
+        of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.EmbeddingBag(7, 3)),
+        None,
+    ),
     "group and layer norm": (
         of(layer=lambda: nn.Sequential(nn.GroupNorm(2, 4), nn.LayerNorm(4))),
         None,
