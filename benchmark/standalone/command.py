@@ -34,7 +34,8 @@ from kshot_core.retraining.standalone import (
 )
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.tasks.images import ImageSet, TrainingImages
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import ImageSet
 
 _CPU = torch.device("cpu")
 
@@ -78,7 +79,7 @@ def draw_archs(num: int) -> list[Arch]:
 @cache
 def _images(
     dataset: str, data: Path | None, device: torch.device
-) -> tuple[NASBench201, TrainingImages, ImageSet]:
+) -> tuple[NASBench201, TrainingBatches, ImageSet]:
     """Space with the images' sizes, training images, validation images; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
     space = NASBench201(

@@ -19,8 +19,10 @@ from torch.nn import functional as F
 from kshot_core.names import check_one_of
 from kshot_core.retraining.rmsprop import RMSProp
 from kshot_core.streams import stream
-from kshot_core.tasks.images import ImageSet, TrainingImages
-from kshot_core.training.precision import PRECISIONS, at_least_float32, precise
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.task import at_least_float32
+from kshot_core.training.precision import PRECISIONS, precise
 from kshot_core.training.states import part_of
 from kshot_core.training.trainer import DivergedError
 
@@ -126,7 +128,7 @@ class Retraining:
     def __init__(
         self,
         network: nn.Module,
-        images: TrainingImages,
+        images: TrainingBatches,
         recipe: RetrainRecipe,
         seed: int,
         average: Average = _leave,

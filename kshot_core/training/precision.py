@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
 
 from kshot_core.names import check_one_of
 
@@ -28,8 +27,3 @@ def precise(device: torch.device, precision: str) -> AbstractContextManager[obje
         return nullcontext()
     # Merged weights are read once: nothing to keep converted.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """The tensor, widened if it has 16 bits: for losses."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
