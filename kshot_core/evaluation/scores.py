@@ -51,6 +51,11 @@ class Scores:
         return np.argsort(-self.merit, kind="stable")
 
 
+def as_written(arch: Arch) -> Arch:
+    """The canonical form where every architecture is a network of its own: the arch itself."""
+    return arch
+
+
 def work_list(
     archs: Sequence[Arch], sharing: Sharing, canonical: Callable[[Arch], Arch]
 ) -> tuple[list[Arch], npt.NDArray[np.int64]]:
@@ -223,7 +228,7 @@ def predict(
     sharing: Sharing,
     archs: Sequence[Arch],
     examples: ScoringBatches,
-    canonical: Callable[[Arch], Arch],
+    canonical: Callable[[Arch], Arch] = as_written,
     *,
     batch_size: int,
     num_examples: int | None = None,
@@ -237,7 +242,8 @@ def predict(
         sharing: the strategy that gives the codes.
         archs: A architectures.
         examples: what to score them on, the same for all.
-        canonical: the space's ``canonical``; equal networks run once.
+        canonical: the space's ``canonical``, so that equal networks run once; where none is given
+            only an architecture that is asked for twice does.
         batch_size: examples of a forward pass; under batch statistics part of the result.
         num_examples: how many to use, the first ones; None for all.
         precision: of the forward passes, see ``precise``.
