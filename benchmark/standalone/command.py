@@ -6,7 +6,6 @@ where it was. The table has the same format as any other.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import random
@@ -20,6 +19,7 @@ import pandas as pd
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
 from benchmark.datasets import DATASETS, DataRequest, load_splits
 from benchmark.records import environment
@@ -214,7 +214,7 @@ def _table(
 def main(argv: Sequence[str] | None = None) -> TruthTable:
     """Run the program; returns the table made."""
     recipe, defaults = StandaloneRecipe(), StandaloneConfig()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.standalone",
         description="Train architectures alone and write a truth table. A stopped run goes on.",
     )

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
+from kshot_core.names import check_one_of
+
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -20,8 +22,7 @@ def precise(device: torch.device, precision: str) -> AbstractContextManager[obje
     Raises:
         ValueError: another precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is one of {PRECISIONS}, got {precision!r}")
+    check_one_of("precision", precision, PRECISIONS)
     if precision == "float32":
         return nullcontext()
     # Merged weights are read once: nothing to keep converted.
