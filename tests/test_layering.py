@@ -13,6 +13,17 @@ CORE = sorted((ROOT / "kshot_core").rglob("*.py"))
 BENCHMARK = sorted((ROOT / "benchmark").rglob("*.py"))
 DRAWING = [path for path in BENCHMARK if path.parent.name in ("tables", "figures")]
 
+# From the ground up: a room imports only from rooms that stand before it.
+FLOORS = {
+    "kshot_core": [
+        "space", "streams", "weights", "tasks", "spaces", "sampling", "sharing", "training",
+        "evaluation", "search", "retraining",
+    ],
+    "benchmark": [
+        "cli", "workers", "datasets", "config", "metrics", "records", "truth", "train", "views",
+        "report", "standalone", "run", "search", "retrain", "pipeline", "study",
+    ],
+}  # fmt: skip
 # The method knows no command line, file, clock or terminal.
 NOT_IN_CORE = {
     "argparse", "benchmark", "io", "json", "logging", "matplotlib", "multiprocessing", "os",
@@ -124,6 +135,53 @@ def unannotated(function: ast.FunctionDef) -> list[str]:
         if argument.annotation is None and argument.arg not in ("self", "cls")
     ]
     return missing if function.returns is not None else [*missing, "return"]
+
+
+def room(package: str, module: str) -> str:
+    """The room of a module of the package: ``weights`` of ``kshot_core.weights.bank``."""
+    return module.removeprefix(f"{package}.").partition(".")[0]
+
+
+def upward(package: str, own: str, tree: ast.AST) -> list[str]:
+    """Imports of rooms that stand above ``own``."""
+    floors = FLOORS[package]
+    rooms = [
+        (module, room(package, module))
+        for module in imported(tree)
+        if module.startswith(f"{package}.")
+    ]
+    return [
+        module
+        for module, other in rooms
+        if other in floors and floors.index(other) > floors.index(own)
+    ]
+
+
+@pytest.mark.parametrize("path", [*CORE, *BENCHMARK], ids=name)
+def test_imports_run_downwards(path: Path) -> None:
+    package, *rest = path.relative_to(ROOT).with_suffix("").parts
+    if rest == ["__init__"]:
+        return  # the package's face hands on the names of every room
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert upward(package, rest[0], tree) == []
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_every_room_has_its_floor(package: str) -> None:
+    entries = {
+        path.stem
+        for path in (ROOT / package).iterdir()
+        if path.is_dir() or path.suffix == ".py"
+        if not path.name.startswith("__")
+    }
+    assert entries == set(FLOORS[package])
+    assert len(entries) <= 16
+
+
+def test_check_sees_an_import_that_runs_up() -> None:
+    tree = ast.parse("from kshot_core.training.trainer import Trainer")
+    assert upward("kshot_core", "weights", tree) != []
+    assert upward("kshot_core", "evaluation", tree) == []
 
 
 @pytest.mark.parametrize("path", CORE, ids=name)

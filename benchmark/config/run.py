@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.config.presets import preset
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
 from kshot_core.sampling import SAMPLERS
@@ -157,6 +159,38 @@ class RunConfig:
         """Eight hexadecimal digits that differ whenever a setting does."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfig:
+    """A preset's settings, overridden; what a preset says of searches is passed over.
+
+    One copy is one-shot whatever maps architectures to codes, and a training shorter than the
+    preset's is not all warm-up.
+
+    Args:
+        name: of the preset.
+        dataset: the data set.
+        settings: those that differ from the preset's, by name.
+
+    Raises:
+        UserError: no such preset, no such setting, or settings that cannot work.
+    """
+    known = {field.name for field in dataclasses.fields(RunConfig)}
+    unknown = sorted(settings.keys() - known)
+    if unknown:
+        raise UserError(f"a run has no settings {', '.join(unknown)}; see --help for those it has")
+    values = {key: value for key, value in preset(name, dataset).items() if key in known}
+    if "epochs" in settings and "warmup_epochs" in values:
+        values["warmup_epochs"] = min(values["warmup_epochs"], max(0, settings["epochs"] // 2))
+    values |= settings
+    values |= {"dataset": dataset, "preset": name}
+    # Without a K asked for, sharing that has one copy says what it is.
+    K = values.setdefault("K", 1 if values.get("sharing") == "one-shot" else RunConfig.K)
+    if K == 1:
+        values["sharing"] = "one-shot"
+    elif values.get("sharing") == "one-shot" and K > 1:
+        raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
+    return RunConfig(**values)
 
 
 HELP = SPACE_HELP | {

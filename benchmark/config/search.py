@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmark.cli.errors import UserError
 from benchmark.config.presets import preset
-from benchmark.config.run import RunConfig, flag
+from benchmark.config.run import RunConfig, flag, run_config
 from kshot_core.search.limits import Limits
 from kshot_core.search.methods import METHODS, SearchSettings
 
@@ -116,24 +116,15 @@ def search_config(
     Raises:
         UserError: no such preset, or settings that cannot work.
     """
-    settings = preset(name, dataset)
-    settings.pop("num_seeds", None)
     own = {field.name for field in dataclasses.fields(SearchConfig)}
-    search = {key: settings.pop(key) for key in own & settings.keys()} | search
-    # A shorter training than the preset's must not be all warm-up.
-    if "epochs" in run and "warmup_epochs" not in run:
-        settings["warmup_epochs"] = min(settings["warmup_epochs"], max(0, run["epochs"] // 2))
-    settings |= run
+    named = {key: value for key, value in preset(name, dataset).items() if key in own}
+    search = named | search
     if search.get("ensemble", ""):
-        settings["sharing"] = "one-shot"
-    elif settings.get("K", RunConfig.K) == 1:
-        # One copy shared by all is one-shot whatever maps architectures to codes.
-        settings["sharing"] = "one-shot"
-    elif settings.get("sharing") == "one-shot":
-        settings.setdefault("K", 1)
-        if settings["K"] != 1:
-            raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {settings['K']}")
-    return SearchConfig(RunConfig(dataset=dataset, preset=name, **settings), **search)
+        # K is the number of its members, each of them one-shot; see ``supernets``.
+        shared = {key: value for key, value in run.items() if key != "sharing"}
+        config = dataclasses.replace(run_config(name, dataset, shared), sharing="one-shot")
+        return SearchConfig(config, **search)
+    return SearchConfig(run_config(name, dataset, run), **search)
 
 
 SEARCH_HELP = {

@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmark.cli.errors import UserError
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS, preset
-from benchmark.config.run import HELP, RunConfig
+from benchmark.config.run import HELP, RunConfig, run_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.records.load import load_records
@@ -61,21 +61,19 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         UserError: values that cannot work, one clear line.
     """
     given = _parser().parse_args(argv)
-    known = {field.name for field in dataclasses.fields(RunConfig)} - {"K"} | {"num_seeds"}
-    # Presets of searches have settings of their own; that they do not rank is said later.
-    named = preset(given.preset, given.dataset)
-    settings = {name: value for name, value in named.items() if name in known}
-    num_seeds = settings.get("num_seeds", 1) if given.seeds is None else given.seeds
-    settings.pop("num_seeds", None)
-    settings |= given_settings(given, RunConfig, _APART)
-    # A shorter training than the preset's must not be all warm-up.
-    if given.epochs is not None and given.warmup_epochs is None:
-        settings["warmup_epochs"] = min(settings["warmup_epochs"], given.epochs // 2)
+    num_seeds = given.seeds
+    if num_seeds is None:
+        num_seeds = preset(given.preset, given.dataset).get("num_seeds", 1)
+    settings = given_settings(given, RunConfig, _APART)
     if num_seeds < 1 or (given.jobs is not None and given.jobs < 1):
         option, value = ("--seeds", num_seeds) if num_seeds < 1 else ("--jobs", given.jobs)
         raise UserError(f"{option} must be at least 1, got {value}")
+    if min(given.K) < 1:
+        raise UserError(f"--K must be at least 1, got {min(given.K)}")
     configs = [
-        _config(given, K, sharing, seed, settings)
+        run_config(
+            given.preset, given.dataset, {**settings, "K": K, "sharing": sharing, "seed": seed}
+        )
         for sharing in dict.fromkeys(given.sharing)
         for K in dict.fromkeys(given.K)
         for seed in range(given.first_seed, given.first_seed + num_seeds)
@@ -86,20 +84,6 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
     places = Places(given.results, given.data, given.truth, given.split)
     return Request(configs, places, device, jobs, given.checkpoint_seconds)
-
-
-def _config(
-    given: argparse.Namespace, K: int, sharing: str, seed: int, settings: dict[str, Any]
-) -> RunConfig:
-    if K < 1:
-        raise UserError(f"--K must be at least 1, got {K}")
-    # One copy shared by all is one-shot whatever maps architectures to codes.
-    sharing = "one-shot" if K == 1 else sharing
-    if sharing == "one-shot" and K != 1:
-        raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
-    return RunConfig(
-        dataset=given.dataset, K=K, seed=seed, sharing=sharing, preset=given.preset, **settings
-    )
 
 
 def run(request: Request) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    unique, positions = work_list(archs, trainer.sharing, NASBench201().canonical)  # type: ignore[arg-type]
+    unique, positions = work_list(archs, trainer.sharing, NASBench201().canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
@@ -159,7 +158,7 @@ def build_trainer(
         seed=derive_seed(config.seed, "sharing"),
     )
     try:
-        sharing: nn.Module = SHARING[config.sharing](space, config.K, options)
+        sharing = SHARING[config.sharing](space, config.K, options)
         sampler = SAMPLERS[config.sampler](space)
         with seeded(derive_seed(config.seed, "weights")):
             supernet = space.supernet()

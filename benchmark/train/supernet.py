@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
@@ -27,6 +26,7 @@ from benchmark.records import environment
 from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
 from benchmark.train.setup import Places, build_trainer
+from kshot_core.sharing import Sharing
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.states import part_of
 from kshot_core.training.trainer import DivergedError, Trainer
@@ -115,7 +115,7 @@ class Supernet:
     """
 
     shared: KShot
-    sharing: nn.Module
+    sharing: Sharing
     path: Path
     record: dict[str, Any]
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from kshot_core.sharing import Sharing
@@ -61,7 +60,7 @@ def work_list(
 @torch.no_grad()
 def score_one(
     shared: KShot,
-    sharing: nn.Module,
+    sharing: Sharing,
     arch: Arch,
     batches: Sequence[Batch],
     precision: str = "float32",
@@ -85,7 +84,7 @@ def score_one(
 
 @torch.no_grad()
 def score_ensemble(
-    members: Sequence[tuple[KShot, nn.Module]],
+    members: Sequence[tuple[KShot, Sharing]],
     arch: Arch,
     batches: Sequence[Batch],
     combine: str,
@@ -135,7 +134,7 @@ def score_ensemble(
 @torch.no_grad()
 def score_several(
     shared: KShot,
-    sharing: nn.Module,
+    sharing: Sharing,
     archs: Sequence[Arch],
     batches: Sequence[Batch],
     precision: str = "float32",
@@ -163,7 +162,7 @@ def score_several(
 
 def iterate_scores(
     shared: KShot,
-    sharing: nn.Module,
+    sharing: Sharing,
     archs: Sequence[Arch],
     batches: Sequence[Batch],
     num_paths: int = 1,
@@ -201,7 +200,7 @@ def iterate_scores(
 
 def predict(
     shared: KShot,
-    sharing: nn.Module,
+    sharing: Sharing,
     archs: Sequence[Arch],
     images: ImageSet,
     canonical: Callable[[Arch], Arch],
@@ -223,7 +222,7 @@ def predict(
         precision: of the forward passes, see ``precise``.
     """
     batches = images.scoring_batches(batch_size, num_images)
-    unique, positions = work_list(archs, sharing, canonical)  # type: ignore[arg-type]
+    unique, positions = work_list(archs, sharing, canonical)
     each = iterate_scores(shared, sharing, unique, batches, precision=precision)
     scores = np.array(list(each), dtype=np.float32)
     scores = scores.reshape(-1, 2)[positions]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from kshot_core.sharing._strategy import Sharing
 from kshot_core.space import Arch
 
 
-class FewShot(nn.Module):
+@final
+class FewShot(Sharing):
     """The choice at ``site`` picks the copy; no weight is shared across copies.
 
     The bank trains all copies of an operation together: those that were not picked get a gradient

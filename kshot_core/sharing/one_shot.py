@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from kshot_core.sharing._strategy import Sharing
 from kshot_core.space import Arch
 
 
-class OneShot(nn.Module):
+@final
+class OneShot(Sharing):
     """The code of every architecture is (1,)."""
 
     def __init__(self, K: int = 1) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from kshot_core.sharing._strategy import Sharing
 from kshot_core.space import Arch, encode
 
 
-class RandomCodes(nn.Module):
+@final
+class RandomCodes(Sharing):
     """Each architecture keeps a random code of its own.
 
     The paper draws λ at random and keeps it; a table with a row per architecture is out of reach

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
+from typing import final
 
+import torch
 from torch import Tensor, nn
 
+from kshot_core.sharing._strategy import Sharing
 from kshot_core.space import Arch, encode
 from kshot_core.streams import seeded
 
 
-class SimplexNet(nn.Module):
+@final
+class SimplexNet(Sharing):
     """Two-layer MLP with a softmax from the one-hot architecture to the simplex.
 
     Where a space has widths there are two of them, the architecture branch for the operations and
@@ -25,6 +30,14 @@ class SimplexNet(nn.Module):
         canonical: maps an architecture to the one whose encoding is shown to the net; None shows
             it as written, as the paper does.
         seed: of the initial parameters.
+        output_scale: what the initial weights of the output layers are multiplied by. As PyTorch
+            draws them, all architectures start with nearly the same code, and copies that always
+            get the same gradient never part.
+        output_bias: whether the output layers have a bias, which prefers copies for all
+            architectures alike.
+
+    Raises:
+        ValueError: ``output_scale`` is not above 0.
     """
 
     def __init__(
@@ -36,8 +49,12 @@ class SimplexNet(nn.Module):
         hidden: int = 64,
         canonical: Callable[[Arch], Arch] | None = None,
         seed: int = 0,
+        output_scale: float = 1.0,
+        output_bias: bool = True,
     ) -> None:
         super().__init__()
+        if not 0 < output_scale < math.inf:
+            raise ValueError(f"the scale of the output weights must be above 0, got {output_scale}")
         self.K = K
         self.num_choices = tuple(num_choices)
         self.canonical = canonical
@@ -45,10 +62,13 @@ class SimplexNet(nn.Module):
         operations = [site for site in range(len(self.num_choices)) if site not in widths]
         with seeded(seed):
             self.branches = nn.ModuleList(
-                _Branch(self.num_choices, sites, hidden, K)
+                _Branch(self.num_choices, sites, hidden, K, output_bias)
                 for sites in (operations, sorted(widths))
                 if sites
             )
+        with torch.no_grad():
+            for branch in self.branches:
+                branch.output.weight.mul_(output_scale)  # type: ignore[operator, union-attr]
 
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """Codes (A, K), rows on the simplex, differentiable in the net's parameters."""
@@ -69,13 +89,13 @@ class _Branch(nn.Module):
     """Two-layer MLP from the one-hot choices at some sites."""
 
     def __init__(
-        self, num_choices: Sequence[int], sites: Sequence[int], hidden: int, K: int
+        self, num_choices: Sequence[int], sites: Sequence[int], hidden: int, K: int, bias: bool
     ) -> None:
         super().__init__()
         self.sites = tuple(sites)
         self.num_choices = tuple(num_choices[site] for site in sites)
         self.hidden = nn.Linear(sum(self.num_choices), hidden)
-        self.output = nn.Linear(hidden, K)
+        self.output = nn.Linear(hidden, K, bias=bias)
 
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """What goes into the softmax, (A, K)."""

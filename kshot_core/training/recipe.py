@@ -20,8 +20,17 @@ class Recipe:
         momentum: of SGD.
         nesterov: Nesterov's form of momentum.
         weight_decay: of SGD, on the bank.
-        gradient_clip: largest norm of the bank's gradient; 0 leaves it alone.
-        warmup_epochs: first epochs in which every code is 1/K and the simplex-net waits.
+        gradient_clip: largest norm of the gradient; 0 leaves it alone.
+        clip_norm: whose norm that is. ``"bank"``: of the bank's gradient, which a code λ makes
+            |λ| times the merged weights' (1/|λ| times with ``compensate``), so that the bound is
+            another one at each K. ``"merged"``: of the merged weights' gradient, at every K the
+            same bound.
+        warmup_epochs: first epochs, in which the simplex-net waits.
+        warmup: codes of those epochs. ``"uniform"``: 1/K (the paper), under which all copies get
+            the same gradient and stay one mean plus what they differed by at the start.
+            ``"own"``: the strategy's own codes from the first step. ``"one-shot"``: copy 0 alone
+            is trained, and at the end all copies start from it, momentum included (few-shot
+            NAS, Zhao et al. 2021).
         schedule: ``"alternate"`` trains bank and simplex-net in turns (algorithm 2); ``"joint"``
             trains both in every step on ``num_groups`` paths (appendix G).
         simplex_every: one step in so many trains the simplex-net; 2 is the paper's alternation.
@@ -29,8 +38,15 @@ class Recipe:
             paper does, which leaves fewer weight steps than one-shot training has; ``"extra"``
             draws them besides, so that every K gets equally many weight steps.
         num_groups: m, the architectures of a simplex step, each with B/m images.
+        simplex_batch_size: images of a simplex step where they are ``"extra"``; 0 for
+            ``batch_size``. Batch-norm over the 4 images that 64 leave each of 16 paths makes
+            another network of it; the paper's 1,024 leave 64.
         simplex_learning_rate: of Adam on the simplex-net; the paper does not state its optimiser.
         simplex_weight_decay: of Adam on the simplex-net.
+        simplex_cosine: whether the simplex-net's rate falls along a cosine to 0, as the weights'
+            does to their least, instead of staying as it is.
+        balance: weight of log K - H(mean code) over a simplex step's architectures, which is 0
+            where all copies are used alike (mixtures of experts need it too: Shazeer et al. 2017).
         regularisation: α, the weight of r_c in the simplex-net's loss (eq. 17), where a space
             has widths.
         unsampled: ``"freeze"`` leaves an operation of a layer alone, all its copies and channels,
@@ -54,13 +70,18 @@ class Recipe:
     nesterov: bool = True
     weight_decay: float = 5e-4
     gradient_clip: float = 5.0
+    clip_norm: str = "bank"
     warmup_epochs: int = 10
+    warmup: str = "uniform"
     schedule: str = "alternate"
     simplex_every: int = 2
     simplex_batches: str = "shared"
     num_groups: int = 16
+    simplex_batch_size: int = 0
     simplex_learning_rate: float = 1e-3
     simplex_weight_decay: float = 0.0
+    simplex_cosine: bool = False
+    balance: float = 0.0
     regularisation: float = 1.0
     unsampled: str = "freeze"
     compensate: bool = False
@@ -72,6 +93,8 @@ class Recipe:
         choices = {
             "schedule": ("alternate", "joint"),
             "simplex_batches": ("shared", "extra"),
+            "clip_norm": ("bank", "merged"),
+            "warmup": ("uniform", "own", "one-shot"),
             "unsampled": ("freeze", "decay"),
             "precision": PRECISIONS,
         }
@@ -83,6 +106,7 @@ class Recipe:
             "batch_size": 2,
             "warmup_epochs": 0,
             "num_groups": 1,
+            "simplex_batch_size": 0,
             "simplex_every": 2,
         }.items():
             if getattr(self, name) < least:
@@ -96,16 +120,37 @@ class Recipe:
             "weight_decay",
             "simplex_weight_decay",
             "gradient_clip",
+            "balance",
             "regularisation",
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if self.momentum >= 1:
             raise ValueError(f"momentum must be below 1, got {self.momentum}")
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
         if self.compensate and self.schedule == "joint":
             raise ValueError("compensate is for weight steps; a joint step has many codes at once")
-        if self.batch_size < 2 * self.num_groups:
+        if self.clip_norm == "merged" and self.schedule == "joint":
             raise ValueError(
-                f"batch_size {self.batch_size} leaves fewer than 2 images for each of "
+                'clip_norm "merged" is for weight steps; a joint step has many codes at once'
+            )
+        if self.simplex_batch_size and (
+            self.simplex_batches == "shared" or self.schedule == "joint"
+        ):
+            raise ValueError(
+                "simplex_batch_size is of simplex steps that draw images of their own; set "
+                'simplex_batches to "extra" and schedule to "alternate", or leave it at 0'
+            )
+        name = "simplex_batch_size" if self.simplex_batch_size else "batch_size"
+        if self.images_of_simplex_step < 2 * self.num_groups:
+            raise ValueError(
+                f"{name} {self.images_of_simplex_step} leaves fewer than 2 images for each of "
                 f"{self.num_groups} groups, and batch-norm needs 2"
             )
+
+    @property
+    def images_of_simplex_step(self) -> int:
+        """Images that the m paths of a simplex step divide among them."""
+        return self.simplex_batch_size or self.batch_size

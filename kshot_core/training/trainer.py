@@ -10,12 +10,13 @@ Shapes: B images of a batch, K copies, m architectures (groups) of a simplex ste
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from kshot_core.sampling import Sampler, sample
+from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 from kshot_core.streams import stream
 from kshot_core.tasks.images import TrainingImages
@@ -49,7 +50,7 @@ class Trainer:
     def __init__(
         self,
         shared: KShot,
-        sharing: nn.Module,
+        sharing: Sharing,
         sampler: Sampler,
         images: TrainingImages,
         recipe: Recipe,
@@ -59,9 +60,11 @@ class Trainer:
         widths: WidthRegularisation | None = None,
     ) -> None:
         processes.part.of(recipe.batch_size)
-        if recipe.batch_size < 2 * recipe.num_groups * processes.part.num:
+        num_images = recipe.images_of_simplex_step
+        processes.part.of(num_images)
+        if num_images < 2 * recipe.num_groups * processes.part.num:
             raise ValueError(
-                f"batch_size {recipe.batch_size} leaves fewer than 2 images for each of "
+                f"a simplex step of {num_images} images leaves fewer than 2 images for each of "
                 f"{recipe.num_groups} groups in each of {processes.part.num} processes"
             )
         if sharing.K != shared.K:
@@ -94,6 +97,7 @@ class Trainer:
         purposes += ["widths"] if self.widths else []
         self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
         self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
+        self._epoch_codes: list[Tensor] = []
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch.
@@ -103,7 +107,10 @@ class Trainer:
             r_c) and ``width_regularisation`` (r_c, where it was part of one),
             ``learning_rate`` of the last step, ``num_weight_steps`` and ``num_simplex_steps`` of
             the whole training so far, and ``code_entropy``: mean entropy of the weight steps'
-            codes as a share of log K (1 is uniform, 0 is one-hot).
+            codes as a share of log K (1 is uniform, 0 is one-hot). With K > 1 also ``code_sd``,
+            the standard deviation of a coefficient over the epoch's architectures, mean over the
+            K, and ``top_copy_share``, the share of them whose largest coefficient is the copy that
+            most have in common: 1 where all prefer the same one.
 
         Raises:
             DivergedError: a loss was not finite.
@@ -113,9 +120,10 @@ class Trainer:
         batches = self.images.training_batches(recipe.batch_size, self.streams["batches"])
         extra: Iterator[tuple[Tensor, Tensor]] | None = None
         if learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra":
-            extra = self.images.training_batches(recipe.batch_size, self.streams["simplex batches"])
+            extra = self._extra_batches()
         per_epoch = len(self.images) // recipe.batch_size
         seen: dict[str, list[Tensor]] = {}
+        self._epoch_codes.clear()
         # The cosine runs over the share of images seen, whatever kind of step saw them.
         for index, (x, y) in enumerate(batches):
             self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
@@ -129,9 +137,10 @@ class Trainer:
                 _append(seen, self._weight_step(x, y, warm))
                 # r - 1 weight steps for each simplex step, as when they share the epoch's batches.
                 if extra is not None and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
-                    for batch in _take_one(extra):
-                        _append(seen, self._simplex_step(*batch))
+                    _append(seen, self._simplex_step(*next(extra)))
         self.epoch += 1
+        if warm and self.epoch == recipe.warmup_epochs and recipe.warmup == "one-shot":
+            self._start_all_from_the_first()
         means = {name: torch.stack(values).mean() for name, values in seen.items()}
         # Running statistics are each process's own; all are to go on with the same ones.
         running = [buffer for buffer in self.shared.buffers() if buffer.is_floating_point()]
@@ -144,25 +153,42 @@ class Trainer:
                     f"{name} is {value} in epoch {self.epoch}: training diverged; "
                     "lower the learning rate or clip the gradient"
                 )
+        if self._epoch_codes and self.shared.K > 1:
+            figures |= _spread(torch.cat(self._epoch_codes))
         figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         figures["num_weight_steps"] = self.num_weight_steps
         figures["num_simplex_steps"] = self.num_simplex_steps
         return figures
 
+    def _extra_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Images of simplex steps, without end: large batches may go through them several times."""
+        while True:
+            yield from self.images.training_batches(
+                self.recipe.images_of_simplex_step, self.streams["simplex batches"]
+            )
+
     def _set_learning_rate(self, progress: float) -> None:
         low, high = self.recipe.min_learning_rate, self.recipe.learning_rate
-        rate = low + 0.5 * (high - low) * (1 + math.cos(math.pi * progress))
+        share = 0.5 * (1 + math.cos(math.pi * progress))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = low + (high - low) * share
+        if self.simplex_optimizer is not None and self.recipe.simplex_cosine:
+            for group in self.simplex_optimizer.param_groups:
+                group["lr"] = self.recipe.simplex_learning_rate * share
+
+    def _start_all_from_the_first(self) -> None:
+        """Give every copy the weights of copy 0, and their momentum."""
+        with torch.no_grad():
+            for parameter in self.bank:
+                parameter.copy_(parameter[:1].expand_as(parameter))
+                momentum = self.optimizer.state[parameter].get("momentum_buffer")
+                if momentum is not None:
+                    momentum.copy_(momentum[:1].expand_as(momentum))
 
     def _weight_step(self, x: Tensor, y: Tensor, warm: bool) -> dict[str, Tensor]:
         """Train the bank with the codes as they are (eq. 9)."""
         archs = self.sampler(self.streams["paths"])
-        if warm:
-            codes = torch.full((len(archs), self.shared.K), 1 / self.shared.K)
-        else:
-            with torch.no_grad():
-                codes = self.sharing(archs)
+        codes = self._codes(archs, warm)
         codes = codes.to(self.bank[0], non_blocking=True)
         # Several paths see the same images; their gradients add up.
         m, weights = len(archs), codes.new_ones(len(archs))
@@ -171,8 +197,30 @@ class Trainer:
         self._zero_bank_gradients()
         images, labels = x.expand(m, *x.shape), y.expand(m, *y.shape)
         losses = self._run(images, labels, archs, codes, weights)
-        self._update_bank()
+        self._epoch_codes.append(codes)
+        self._update_bank(self._norm_of_merged(codes, weights))
         return {"weight_loss": losses.mean(), "code_entropy": _relative_entropy(codes)}
+
+    def _codes(self, archs: Sequence[Arch], warm: bool) -> Tensor:
+        """Codes (m, K) of a weight step's paths."""
+        K, warmup = self.shared.K, self.recipe.warmup
+        if warm and warmup == "uniform":
+            return torch.full((len(archs), K), 1 / K)
+        if warm and warmup == "one-shot":
+            return torch.eye(K)[:1].expand(len(archs), K)
+        with torch.no_grad():
+            codes: Tensor = self.sharing(archs)
+        return codes
+
+    def _norm_of_merged(self, codes: Tensor, weights: Tensor) -> Tensor | None:
+        """What the norm of the bank's gradient is to be divided by for the merged weights' norm.
+
+        A path of gradient g leaves w λ_k g on copy k, of norm w |λ| |g| over the copies. Several
+        paths take the root of the mean square. None where the bank's own norm is what counts.
+        """
+        if self.recipe.clip_norm == "bank" or self.shared.K == 1:
+            return None
+        return (weights.square() * codes.square().sum(1)).mean().sqrt()
 
     def _simplex_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8, 17)."""
@@ -187,6 +235,8 @@ class Trainer:
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["paths"])
         self._zero_bank_gradients()
         loss, others = self._grouped_loss(x, y, archs)
+        with torch.no_grad():
+            self._epoch_codes.append(self.sharing(archs))
         self._update_bank()
         self._update_simplex()
         return {"weight_loss": loss, **others}
@@ -206,6 +256,10 @@ class Trainer:
             (self.recipe.regularisation * distance).backward()  # type: ignore[no-untyped-call]
             others["width_regularisation"] = distance.detach()
         codes = self.sharing(archs)
+        if self.recipe.balance > 0:
+            unbalanced = _unbalanced(self.sharing(archs))
+            (self.recipe.balance * unbalanced).backward()  # type: ignore[no-untyped-call]
+            others["imbalance"] = unbalanced.detach()
         m, size = len(archs), len(x) // len(archs)
         x, y = x[: m * size].view(m, size, *x.shape[1:]), y[: m * size].view(m, size)
         losses = self._run(x, y, archs, codes, codes.new_full((m,), 1 / m))
@@ -225,15 +279,25 @@ class Trainer:
         self._coasting = [p for p in self.bank if p.grad is not None] if coasts else []
         self.optimizer.zero_grad()
 
-    def _update_bank(self) -> None:
+    def _update_bank(self, relative_norm: Tensor | None = None) -> None:
+        """Clip and step; ``relative_norm`` is the bank's norm over the one that is bounded."""
         self.processes.average([p.grad for p in self.bank if p.grad is not None])
         for parameter in self._coasting:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         if self.recipe.gradient_clip > 0:
-            nn.utils.clip_grad_norm_(self.bank, self.recipe.gradient_clip)
+            self._clip(relative_norm)
         self.optimizer.step()
         self.num_weight_steps += 1
+
+    def _clip(self, relative_norm: Tensor | None) -> None:
+        most = self.recipe.gradient_clip
+        if relative_norm is None:
+            nn.utils.clip_grad_norm_(self.bank, most)
+            return
+        norm = nn.utils.get_total_norm([p.grad for p in self.bank if p.grad is not None])
+        # With a tensor for a bound a GPU need not be waited for.
+        nn.utils.clip_grads_with_norm_(self.bank, most, norm / relative_norm)
 
     def _update_simplex(self) -> None:
         assert self.simplex_optimizer is not None
@@ -303,15 +367,24 @@ def _append(seen: dict[str, list[Tensor]], figures: dict[str, Tensor]) -> None:
         seen.setdefault(name, []).append(value)
 
 
-def _take_one(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    for batch in batches:
-        yield batch
-        return
-
-
 def _relative_entropy(codes: Tensor) -> Tensor:
     num = codes.shape[1]
     if num == 1:
         return codes.new_ones(())
     entropy: Tensor = -(codes * codes.clamp_min(1e-12).log()).sum(1).mean() / math.log(num)
     return entropy
+
+
+def _unbalanced(codes: Tensor) -> Tensor:
+    """Log K - H of the mean of codes (m, K): 0 where the copies are used alike, log K for one."""
+    mean = codes.mean(0)
+    return math.log(len(mean)) + (mean * mean.clamp_min(1e-12).log()).sum()
+
+
+def _spread(codes: Tensor) -> dict[str, float]:
+    """How much codes (A, K) differ between architectures."""
+    top = codes.argmax(1).bincount(minlength=codes.shape[1])
+    return {
+        "code_sd": codes.std(0, correction=0).mean().item(),
+        "top_copy_share": top.max().item() / len(codes),
+    }

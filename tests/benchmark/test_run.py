@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from runs import write_truth
 
 from benchmark.cli.errors import UserError
-from benchmark.config.run import HELP, RunConfig
+from benchmark.config.run import HELP, RunConfig, run_config
 from benchmark.records.load import load_predictions
 from benchmark.run.command import main, parse, run
 
@@ -65,6 +65,21 @@ def test_config_round_trips_and_refuses_unknown_keys() -> None:
     with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
         RunConfig.from_dict({**values, "depth": 3})
     assert RunConfig(epochs=3).run_id() != RunConfig().run_id()
+
+
+def test_a_config_of_a_preset_and_a_few_settings_is_the_command_lines() -> None:
+    options = ["--preset", "proxy", "--K", "4", "--epochs", "6", "--first-seed", "2"]
+    (first, *_) = parse(options).configs
+    settings = {"K": 4, "epochs": 6, "seed": 2}
+    assert run_config("proxy", "digits", settings) == first
+    assert (first.channels, first.epochs, first.warmup_epochs, first.seed) == (8, 6, 1, 2)
+    # What the preset says of searches is not of a run.
+    assert run_config("small", "digits", {"K": 1}).sharing == "one-shot"
+    assert run_config("quick", "digits", {"sharing": "one-shot"}).K == 1
+    with pytest.raises(UserError, match="no settings depth, num_seeds"):
+        run_config("quick", "digits", {"depth": 3, "num_seeds": 2})
+    with pytest.raises(UserError, match="one copy"):
+        run_config("quick", "digits", {"sharing": "one-shot", "K": 2})
 
 
 WRONG = {

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 import kshot_core.sampling
 import kshot_core.sharing
 from kshot_core.sampling import SAMPLERS, sample
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Space, check_arch, encode
 from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
 
@@ -30,13 +29,18 @@ SEEDED = {"random", "simplex"}
 TRAINED = {"simplex"}
 
 
-def _sharing(name: str, seed: int = 0, encoding: str = "raw") -> nn.Module:
+def _sharing(name: str, seed: int = 0, encoding: str = "raw") -> Sharing:
     options = SharingOptions(seed=seed, encoding=encoding)
     return SHARING[name](SPACE, COPIES.get(name, 4), options)
 
 
 @pytest.mark.parametrize("name", SHARING)
 class TestSharing:
+    def test_it_is_a_strategy_and_final(self, name: str) -> None:
+        kind = type(_sharing(name))
+        assert kind.__bases__ == (Sharing,)
+        assert "K" in vars(_sharing(name))
+
     def test_codes_are_rows_on_the_simplex(self, name: str) -> None:
         sharing = _sharing(name)
         codes = sharing(ARCHS)
@@ -104,6 +108,17 @@ class TestSharing:
     def test_codes_are_the_same_on_a_gpu(self, name: str) -> None:
         codes = _sharing(name).to("cuda")(ARCHS)
         torch.testing.assert_close(codes.cpu(), _sharing(name)(ARCHS), rtol=1e-4, atol=1e-5)
+
+
+def test_a_strategy_without_codes_or_what_it_reads_cannot_be_made() -> None:
+    class NoReads(Sharing):
+        def forward(self, archs: Sequence[Arch]) -> torch.Tensor:
+            return torch.ones(len(archs), 1)
+
+    with pytest.raises(TypeError, match="reads"):
+        NoReads()  # type: ignore[abstract]
+    with pytest.raises(TypeError, match="forward"):
+        Sharing()  # type: ignore[abstract]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

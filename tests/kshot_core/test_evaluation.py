@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.evaluation.scores import iterate_scores, predict, work_list
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.spaces import NASBench201
 from kshot_core.tasks.images import ImageSet
 from kshot_core.weights.bank import KShot
@@ -31,7 +31,7 @@ def _shared(K: int, space: NASBench201 = SPACE) -> KShot:
     return KShot.from_supernets(supernets, group=space.parameter_group)
 
 
-def _sharing(name: str, encoding: str = "raw") -> nn.Module:
+def _sharing(name: str, encoding: str = "raw") -> Sharing:
     K = 1 if name == "one-shot" else 3
     return SHARING[name](SPACE, K, SharingOptions(encoding=encoding))
 

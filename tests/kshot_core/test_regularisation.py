@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kshot_core.sampling import SAMPLERS
+from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
@@ -235,6 +235,14 @@ def test_training_adds_it_to_the_simplex_net_s_loss_alone(schedule: str) -> None
     without, once, thrice = gradients
     assert not torch.allclose(without, once)
     torch.testing.assert_close(thrice - without, 3 * (once - without), rtol=1e-4, atol=1e-6)
+    # With its sign: what the step adds is the gradient of r_c of the step's own architectures.
+    plain = _trainer(1.0, schedule)
+    paths = plain.streams["simplex paths" if schedule == "alternate" else "paths"]
+    assert plain.widths is not None
+    plain.widths(plain.sharing, sample(plain.sampler, 4, paths), plain.streams["widths"]).backward()
+    grads = [parameter.grad for parameter in plain.sharing.parameters()]
+    expected = torch.cat([grad.flatten() for grad in grads if grad is not None])
+    torch.testing.assert_close(once - without, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_a_training_with_it_resumes() -> None:

@@ -239,6 +239,48 @@ def test_a_simplex_step_divides_the_batch_among_its_architectures() -> None:
     assert loss == pytest.approx(mean.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("batch_paths", [True, False])
+@pytest.mark.parametrize("schedule", ["alternate", "joint"])
+def test_the_gradient_of_several_architectures_is_that_of_their_mean_loss(
+    schedule: str, batch_paths: bool
+) -> None:
+    """Equation 8: 1/m of the sum over m architectures, for simplex-net and bank alike."""
+    archs = [(3, 1, 2, 4, 3, 3), (2, 1, 2, 1, 3, 0), (3, 3, 1, 1, 1, 2), (1, 1, 1, 1, 1, 1)]
+    changes: dict[str, Any] = {"schedule": schedule, "gradient_clip": 0.0}
+    changes |= {"num_groups": 4, "batch_paths": batch_paths, "sampler": _always(*archs)}
+    trainer, plain = _trainer(**changes), _trainer(**changes)
+    (trainer._simplex_step if schedule == "alternate" else trainer._joint_step)(*_batch())
+    x, y = _batch()
+    codes = plain.sharing(archs)
+    losses = [
+        F.cross_entropy(plain.shared(x[2 * i : 2 * i + 2], arch, codes[i]), y[2 * i : 2 * i + 2])
+        for i, arch in enumerate(archs)
+    ]
+    torch.stack(losses).mean().backward()
+    pairs = list(zip(trainer.simplex, plain.simplex, strict=True))
+    if schedule == "joint":
+        pairs += zip(trainer.bank, plain.bank, strict=True)
+    for parameter, expected in pairs:
+        if expected.grad is not None:
+            torch.testing.assert_close(parameter.grad, expected.grad, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("schedule", ["alternate", "joint"])
+def test_a_simplex_step_is_a_step_of_adam_with_its_own_rate_and_decay(schedule: str) -> None:
+    rate, decay = 0.003, 0.7
+    trainer = _trainer(
+        schedule=schedule, simplex_learning_rate=rate, simplex_weight_decay=decay, weight_decay=0.0
+    )
+    before = _copy(trainer.simplex)
+    (trainer._simplex_step if schedule == "alternate" else trainer._joint_step)(*_batch())
+    for old, parameter in zip(before, trainer.simplex, strict=True):
+        assert parameter.grad is not None
+        total = parameter.grad + decay * old
+        # Adam's first step: both means are of one gradient, so only its sign is left of it.
+        expected = old - rate * total / (total.abs() + 1e-8)
+        torch.testing.assert_close(parameter, expected, rtol=1e-5, atol=1e-7)
+
+
 def _used_and_unused(trainer: Trainer) -> tuple[nn.Parameter, nn.Parameter]:
     return trainer.shared.bank["edge-3-3"], trainer.shared.bank["edge-3-2"]
 

@@ -1,0 +1,36 @@
+"""What a sharing strategy is; one file beside this one for each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from kshot_core.space import Arch
+
+
+class Sharing(nn.Module, ABC):
+    """A map from architectures to codes: what training and scoring ask of a strategy.
+
+    Abstract: a strategy subclasses this class and nothing else, and sets ``K``, the number of
+    copies. If it has parameters they are trained by the simplex steps.
+    """
+
+    K: int
+
+    @abstractmethod
+    def forward(self, archs: Sequence[Arch]) -> Tensor:
+        """Codes (A, K), float32, every row on the simplex."""
+
+    @abstractmethod
+    def reads(self, arch: Arch) -> Hashable:
+        """A key that is equal for two architectures only if their codes are.
+
+        Equal networks of equal keys are scored once.
+        """
+
+    if TYPE_CHECKING:
+        # A module's own call is typed as returning anything.
+        def __call__(self, archs: Sequence[Arch]) -> Tensor: ...
