@@ -76,6 +76,7 @@ STUDY = Study(
             "figure7",
             "Top-1 (%) of what is found, by K and epochs of the supernet",
             _table,
+            decimals=1,
             notes=(RETRAINED_NOTE, PAPER_NOTE),
         ),
     ),

@@ -81,10 +81,11 @@ STUDY = Study(
             _table,
             decimals=3,
             labels={
-                "deviation": "standard deviation over archs",
-                "top_copy": "share with the commonest largest copy",
+                "deviation": "sd over archs",
+                "top_copy": "commonest top",
             },
             notes=(
+                "Commonest top: share of archs whose largest coefficient is the same copy.",
                 "Of the architectures that the first search of a row scored.",
                 "The paper's codes spread from .1 to .65 at K = 3 (its figure 6).",
             ),

@@ -66,6 +66,7 @@ STUDY = Study(
             "figure9",
             "Top-1 (%) of what is found, by schedule and m",
             _table,
+            decimals=1,
             notes=(RETRAINED_NOTE, PAPER_NOTE),
         ),
     ),

@@ -11,14 +11,14 @@ from benchmark.study.values import Estimate, estimate
 _COPIES = (1, 2, 4, 8, 12)
 # Stage: unit, frame, column, how many of the column's unit make one, the paper's row.
 _STAGES: dict[str, tuple[str, str, str, float, tuple[float, ...]]] = {
-    "training": ("s an epoch", "supernets", "seconds_per_epoch", 1.0,
+    "training": ("s/epoch", "supernets", "seconds_per_epoch", 1.0,
                  (2.27, 2.28, 2.32, 2.37, 2.43)),
-    "search": ("s an architecture", "searches", "seconds_per_arch", 1.0,
+    "search": ("s/arch", "searches", "seconds_per_arch", 1.0,
                (0.233, 0.234, 0.237, 0.242, 0.246)),
-    "memory": ("MB in training", "supernets", "peak_memory_bytes", 2.0**20,
+    "memory": ("MB", "supernets", "peak_memory_bytes", 2.0**20,
                (17.5, 17.7, 17.9, 18.4, 18.9)),
 }  # fmt: skip
-_UNITS = {"training": "GPU hours an epoch", "search": "GPU hours", "memory": "GB at batch 128"}
+_UNITS = {"training": "hours/epoch", "search": "hours", "memory": "GB"}
 
 
 def _value(data: StudyData, row: Row, frame: str, column: str) -> Estimate:
@@ -29,10 +29,10 @@ def _table(data: StudyData) -> pd.DataFrame:
     rows = []
     for stage, (unit, frame, column, scale, published) in _STAGES.items():
         found = [_value(data, row, frame, column) for row in data.rows]
-        ours: dict[str, object] = {"stage": stage, "source": "ours", "unit": unit}
-        ratios: dict[str, object] = {"stage": stage, "source": "ours", "unit": "to K = 1"}
-        theirs: dict[str, object] = {"stage": stage, "source": "paper", "unit": _UNITS[stage]}
-        same: dict[str, object] = {"stage": stage, "source": "paper", "unit": "to K = 1"}
+        ours: dict[str, object] = {"cost": f"{stage}, {unit}"}
+        ratios: dict[str, object] = {"cost": f"{stage}, ratio"}
+        theirs: dict[str, object] = {"cost": f"paper, {_UNITS[stage]}"}
+        same: dict[str, object] = {"cost": "paper, ratio"}
         for row, one, value in zip(data.rows, found, published, strict=True):
             ours |= {row.label: one.mean / scale, f"{row.label}_sd": one.sd / scale}
             ratios[row.label] = one.mean / found[0].mean
@@ -72,10 +72,11 @@ STUDY = Study(
             "table1",
             "Cost of training and search",
             _table,
-            decimals=3,
+            decimals=2,
             notes=(
                 "Mean ± sample standard deviation over n seeds.",
                 "On a processor memory is the whole process's, most of which is not the network.",
+                "Ratio: to K = 1. Memory is that of training; the paper's at batch 128.",
                 "The paper's figures are of ImageNet on V100 GPUs: compare the ratios alone.",
             ),
         ),

@@ -62,7 +62,14 @@ STUDY = Study(
             "table5",
             "Accuracy of what is found, by parts of the method",
             _table,
-            labels={"top1": "top-1 (%)", "top5": "top-5 (%)", "paper": "paper (%)", "r_c": "r_c"},
+            decimals=1,
+            labels={
+                "simplex-net": "simplex",
+                "top1": "top-1 %",
+                "top5": "top-5 %",
+                "paper": "paper %",
+                "r_c": "r_c",
+            },
             notes=(
                 RETRAINED_NOTE,
                 "Paper: its top-1 and top-5, under 420 million multiply-adds.",

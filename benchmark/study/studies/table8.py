@@ -21,12 +21,12 @@ def _row(
 
 
 _ROWS = (
-    _row("one-shot", "K = 1, one-shot", {"K": 1}, 2.27, 8.7, 77.12),
-    _row("max", "K = 2, ensemble (max)", {"K": 2, "ensemble": "max"}, 4.54, 17.5, 77.58),
-    _row("average", "K = 2, ensemble (mean)", {"K": 2, "ensemble": "average"}, 4.55, 17.6, 77.64),
-    _row("K2", "K = 2, K-shot", {"K": 2}, 2.28, 8.8, 77.56),
-    _row("K4", "K = 4, K-shot", {"K": 4}, 2.32, 8.9, 77.79),
-    _row("K8", "K = 8, K-shot", {"K": 8}, 2.37, 9.2, 77.92),
+    _row("one-shot", "K = 1", {"K": 1}, 2.27, 8.7, 77.12),
+    _row("max", "2 apart: max", {"K": 2, "ensemble": "max"}, 4.54, 17.5, 77.58),
+    _row("average", "2 apart: mean", {"K": 2, "ensemble": "average"}, 4.55, 17.6, 77.64),
+    _row("K2", "K = 2", {"K": 2}, 2.28, 8.8, 77.56),
+    _row("K4", "K = 4", {"K": 4}, 2.32, 8.9, 77.79),
+    _row("K8", "K = 8", {"K": 8}, 2.37, 9.2, 77.92),
 )
 
 
@@ -38,7 +38,7 @@ def _table(data: StudyData) -> pd.DataFrame:
         num = accuracy.pop("n")
         rows.append(
             {
-                "method": row.label,
+                "supernets": row.label,
                 **cost_cells(searches, "cost", "seconds.supernets"),
                 "relative_cost": math.nan,
                 "paper_cost": row.paper["cost"],
@@ -74,20 +74,23 @@ STUDY = Study(
             "table8",
             "Cost, and accuracy of what is found",
             _table,
+            decimals=1,
             labels={
-                "cost": "training (s)",
+                "cost": "cost/s",
                 "relative_cost": "cost ×",
-                "paper_cost": "paper cost ×",
-                "memory": "memory (MB)",
-                "relative_memory": "memory ×",
-                "paper_memory": "paper memory ×",
-                "top1": "top-1 (%)",
-                "paper_top1": "paper (%)",
+                "paper_cost": "paper",
+                "memory": "MB",
+                "relative_memory": "MB ×",
+                "paper_memory": "paper ×",
+                "top1": "top-1 %",
+                "paper_top1": "paper %",
             },
             formats={
                 "cost": ".0f",
                 "memory": ".0f",
                 "relative_cost": ".2f",
+                "paper_cost": ".2f",
+                "paper_memory": ".2f",
                 "relative_memory": ".2f",
             },
             notes=(
