@@ -59,7 +59,7 @@ STUDY = Study(
     kind="search+retrain",
     rows=_rows(),
     sizes={
-        "tiny": sizes.tiny(row_settings=_limits(1.2e5)),
+        "tiny": sizes.tiny(row_settings=_limits(2e5)),
         "cpu": sizes.cpu(row_settings=_limits(1e6)),
         "paper": sizes.paper(seeds=(0, 1, 2), row_settings=_limits(420e6)),
     },
