@@ -16,10 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kshot_core.names import check_one_of
 from kshot_core.retraining.rmsprop import RMSProp
 from kshot_core.streams import stream
-from kshot_core.tasks.images import ImageSet, TrainingImages
-from kshot_core.training.precision import PRECISIONS, at_least_float32, precise
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.task import at_least_float32
+from kshot_core.training.precision import PRECISIONS, precise
 from kshot_core.training.states import part_of
 from kshot_core.training.trainer import DivergedError
 
@@ -85,8 +88,7 @@ class RetrainRecipe:
                 raise ValueError(f"{name} must be 0 or more and below 1, got {getattr(self, name)}")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, got {self.decay}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is one of {PRECISIONS}, got {self.precision!r}")
+        check_one_of("precision", self.precision, PRECISIONS)
 
     def learning_rate_at(self, epoch: float) -> float:
         """The learning rate of a step that begins after ``epoch`` epochs, whole ones and parts."""
@@ -126,7 +128,7 @@ class Retraining:
     def __init__(
         self,
         network: nn.Module,
-        images: TrainingImages,
+        images: TrainingBatches,
         recipe: RetrainRecipe,
         seed: int,
         average: Average = _leave,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from kshot_core.names import check_one_of
 from kshot_core.training.precision import PRECISIONS
 
 
@@ -99,8 +100,7 @@ class Recipe:
             "precision": PRECISIONS,
         }
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {allowed}, got {getattr(self, name)!r}")
+            check_one_of(name, getattr(self, name), allowed)
         for name, least in {
             "epochs": 0,
             "batch_size": 2,
