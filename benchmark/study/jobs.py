@@ -17,7 +17,6 @@ from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig, search_config
 from benchmark.study.definition import Row, Size, Study
 
-
 Config = RunConfig | SearchConfig | RetrainConfig
 
 
