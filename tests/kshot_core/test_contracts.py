@@ -13,7 +13,7 @@ import kshot_core.sharing
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Space, check_arch, encode
-from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
+from kshot_core.spaces import SPACES, MobileNetV2, NASBench201, NASBenchMacro
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
 ARCHS = SPACE.archs()[:300]
@@ -22,6 +22,7 @@ SMALL: dict[str, Callable[[], Space]] = {
         stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
     ),
     "nasbench201": lambda: SPACE,
+    "nasbench_macro": lambda: NASBenchMacro(stem=2, head=6, num_classes=3, image_size=8),
 }
 # A number of copies that each strategy can have.
 COPIES = {"one-shot": 1, "few-shot": 5}
