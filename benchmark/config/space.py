@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.numbers import read_number
+from benchmark.cli.parser import one_of
+from benchmark.cli.text import split_list
 from kshot_core.spaces import MobileNetV2, NASBench201
 
 if TYPE_CHECKING:
@@ -55,9 +58,13 @@ class SpaceSettings:
 
     def __post_init__(self) -> None:
         """Refuse what describes no space, before any image is read."""
-        if self.space not in _BUILDERS:
-            raise UserError(f"--space is one of {', '.join(_BUILDERS)}, got {self.space!r}")
+        one_of("--space", self.space, _BUILDERS)
         self._build({})
+        if self.space == "mobilenetv2":
+            # Equal spaces are written alike, and so have equal ids.
+            stages = ",".join(f"{width}x{num}/{by}" for width, num, by in _stages(self.stages))
+            object.__setattr__(self, "stages", stages)
+            object.__setattr__(self, "factors", ",".join(map(str, _factors(self.factors))))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SpaceSettings:
@@ -170,9 +177,10 @@ _BUILDERS: dict[str, Callable[[SpaceSettings, dict[str, int]], Space]] = {
 
 
 def _stages(text: str) -> tuple[tuple[int, int, int], ...]:
+    plain = re.sub(r"\s*([x/])\s*", r"\1", text.casefold().replace("×", "x"))
     found = [
-        re.fullmatch(r"(\d{1,5})x(\d{1,3})/(\d)", part.strip(), re.ASCII)
-        for part in text.split(",")
+        re.fullmatch(r"(\d{1,5})x(\d{1,3})/(\d)", part, re.ASCII)
+        for part in split_list(plain) or [""]
     ]
     matches = [match for match in found if match is not None]
     if len(matches) < len(found):
@@ -183,7 +191,9 @@ def _stages(text: str) -> tuple[tuple[int, int, int], ...]:
 
 
 def _factors(text: str) -> tuple[float, ...]:
+    # Between semicolons a comma is a decimal one.
+    parts = text.strip(" ;").split(";") if ";" in text else split_list(text) or [text]
     try:
-        return tuple(float(part) for part in text.split(","))
+        return tuple(read_number(part) for part in parts)
     except ValueError:
         raise ValueError(f"factors are numbers like 0.5,1.0, got {text[:80]!r}") from None
