@@ -69,7 +69,7 @@ def _draw(panel: Axes, data: StudyData, dataset: str) -> None:
         panel.axhline(100 * value, color=NEUTRAL, linewidth=1.2, linestyle=dashes, label=name)
     top = agreement(runs)
     if not math.isnan(top):
-        panel.axhline(100 * top, color="black", linewidth=1.2, label="seed agreement of the truth")
+        panel.axhline(100 * top, color="black", linewidth=1.2, label="seed agreement")
     published = {
         int(row.settings["K"]): (row.paper[dataset], row.paper.get(f"{dataset}_sd", 0.0))
         for row in data.rows
