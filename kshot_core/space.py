@@ -68,7 +68,10 @@ class Space(Protocol):
         ...
 
     def from_string(self, text: str) -> Arch:
-        """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
+        """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it.
+
+        White space anywhere in it means nothing; see ``compact``.
+        """
         ...
 
     def parameter_group(self, name: str) -> str:
@@ -85,6 +88,11 @@ class Space(Protocol):
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network(images)``."""
         ...
+
+
+def compact(text: str) -> str:
+    """``text`` without white space and byte order marks: neither means anything in an arch."""
+    return "".join(text.replace("\ufeff", "").split())
 
 
 def check_arch(arch: Sequence[int], num_choices: Sequence[int]) -> Arch:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
 from benchmark.config import presets
 from benchmark.config.arch_file import FoundArch
 from benchmark.config.run import flag
@@ -64,15 +65,17 @@ class RetrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers, one clear line each."""
-        if self.dataset not in DATASETS:
-            raise UserError(f"--dataset is one of {', '.join(DATASETS)}, got {self.dataset!r}")
+        one_of("--dataset", self.dataset, DATASETS)
         for name in ("seed", "train_images", "test_images", "split_seed", "image_size"):
             if getattr(self, name) < 0:
                 raise UserError(f"{flag(name)} must be 0 or more, got {getattr(self, name)}")
         if not 0 <= self.jitter < float("inf"):
             raise UserError(f"--jitter must be 0 or more, got {self.jitter}")
         # Refuses what describes no space, and what is no architecture of it.
-        self.settings().arch(self.arch)
+        space = self.settings()
+        object.__setattr__(self, "arch", space.arch(self.arch))
+        object.__setattr__(self, "stages", space.stages)
+        object.__setattr__(self, "factors", space.factors)
         try:
             self.recipe()
         except ValueError as error:
@@ -215,8 +218,7 @@ def config_of_found(
 
 
 def _preset(name: str, dataset: str, space: str) -> dict[str, Any]:
-    if name not in RETRAIN_PRESETS:
-        raise UserError(f"--preset is one of {', '.join(RETRAIN_PRESETS)}, got {name!r}")
+    one_of("--preset", name, RETRAIN_PRESETS)
     return RETRAIN_PRESETS[name](dataset, space)
 
 

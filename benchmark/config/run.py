@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
 from benchmark.config.presets import preset
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
@@ -83,11 +84,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers, one clear line each."""
-        _one_of("--dataset", self.dataset, DATASETS)
-        _one_of("--sharing", self.sharing, SHARING)
-        _one_of("--sampler", self.sampler, SAMPLERS)
-        _one_of("--encoding", self.encoding, ("raw", "canonical"))
-        _one_of("--batch-norm", self.batch_norm, ("batch", "running"))
+        one_of("--dataset", self.dataset, DATASETS)
+        one_of("--sharing", self.sharing, SHARING)
+        one_of("--sampler", self.sampler, SAMPLERS)
+        one_of("--encoding", self.encoding, ("raw", "canonical"))
+        one_of("--batch-norm", self.batch_norm, ("batch", "running"))
         least = {"K": 1, "seed": 0, "hidden": 1, "channels": 1, "cells": 1, "score_batch_size": 2}
         least |= {
             "score_paths": 1,
@@ -105,8 +106,10 @@ class RunConfig:
                 )
         if self.archs == 1:
             raise UserError("--archs must be 0 (all) or at least 2 to rank anything, got 1")
-        # Refuses what describes no space.
-        self.space_settings()
+        # Refuses what describes no space, and writes equal ones alike.
+        space = self.space_settings()
+        object.__setattr__(self, "stages", space.stages)
+        object.__setattr__(self, "factors", space.factors)
         for name in ("width_temperature", "width_distance"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"{flag(name)} must be above 0, got {getattr(self, name)}")
@@ -244,8 +247,3 @@ HELP = SPACE_HELP | {
 def flag(name: str) -> str:
     """The command line option of a setting."""
     return "--" + name.replace("_", "-")
-
-
-def _one_of(option: str, value: str, allowed: Any) -> None:
-    if value not in allowed:
-        raise UserError(f"{option} is one of {', '.join(allowed)}, got {value!r}")

@@ -23,7 +23,8 @@ from benchmark.cli.errors import UserError
 from benchmark.datasets.files import describe_places, search_folders
 from benchmark.datasets.imagefiles import TrainingFiles, decode_set
 from benchmark.datasets.listing import Listing, list_images
-from kshot_core.tasks.images import WHOLE, ImageSet, Part
+from kshot_core.tasks.batches import WHOLE, Part
+from kshot_core.tasks.images import ImageSet
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -150,7 +150,7 @@ class _Tracked:
             self.images,
             NASBench201().canonical,
             batch_size=self.batch_size,
-            num_images=_TRACK_IMAGES,
+            num_examples=_TRACK_IMAGES,
             precision=trainer.recipe.precision,
         )
-        return value_or_none(lambda: kendall_tau_b(scores.accuracy, self.true))
+        return value_or_none(lambda: kendall_tau_b(scores.score, self.true))

@@ -17,7 +17,8 @@ from benchmark.workers.jobs import run_all
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.tasks.images import Batch, ImageSet
+from kshot_core.tasks.batches import Batch
+from kshot_core.tasks.images import ImageSet
 from kshot_core.training.trainer import Trainer
 
 _SHARD = 32

@@ -20,7 +20,7 @@ from kshot_core.space import Arch, Space
 from kshot_core.spaces import NASBench201
 from kshot_core.spaces.nasbench201.space import to_string
 from kshot_core.streams import derive_seed, seeded
-from kshot_core.tasks.images import TrainingImages
+from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.regularisation import WidthRegularisation
 from kshot_core.training.steps import Engine, run_step
@@ -141,7 +141,7 @@ def load_target(config: RunConfig, places: Places) -> Target:
 def build_trainer(
     config: RunConfig,
     space: Space,
-    images: TrainingImages,
+    images: TrainingBatches,
     device: torch.device,
     engine: Engine = run_step,
     processes: Processes = ALONE,

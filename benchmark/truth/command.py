@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser
 from benchmark.metrics.correlation import kendall_tau_b
 from benchmark.truth.format import index_by_arch, suffix_of
 from benchmark.truth.importers import Imported, import_truth
@@ -191,7 +192,7 @@ def _progress() -> Iterator[Report]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.truth",
         description="Make and inspect truth tables: what each architecture reaches alone.",
     )

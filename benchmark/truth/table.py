@@ -1,6 +1,7 @@
 """Ground truth: what each architecture reaches when it is trained alone.
 
-One small table, a CSV file (``.csv``, ``.csv.gz`` or ``.csv.xz``). The first column, ``arch``, is
+One small table, a CSV file (``.csv``, ``.csv.gz`` or ``.csv.xz``; read as spreadsheets write it,
+see ``benchmark.truth.reading``). The first column, ``arch``, is
 the benchmark's string; every other column says in its own name what was measured::
 
     <trained-on>/<split>/<epochs>ep/<run>       cifar10/test/200ep/mean
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +36,10 @@ from benchmark.truth.format import (
     TruthColumn,
     check_frame,
     compress,
-    few,
-    read_rows,
     to_frame,
 )
+from benchmark.truth.reading import few, read_rows
+from kshot_core.space import compact
 
 __all__ = [
     "TruthColumn",
@@ -64,6 +65,7 @@ class TruthTable:
         path: the file it was read from or written to last; None for one made in memory.
         frame: accuracies in percent, float64; the index is the arch strings (named ``arch``), the
             columns are named as above. NaN stands for a run that was not made.
+        lines: the line of the file that each row was read from; None for one row a line.
 
     Raises:
         UserError: the frame breaks a rule of the format, see the module's text. Row numbers in
@@ -72,10 +74,15 @@ class TruthTable:
 
     path: Path | None
     frame: pd.DataFrame
+    lines: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
-        """Check everything once, so that no user of a table has to."""
-        check_frame(self.frame, str(self.path) if self.path else "the truth table")
+        """Check everything once, so that no user of a table has to; names are read in any case."""
+        frame = self.frame.rename(
+            index=lambda arch: compact(str(arch)), columns=lambda name: str(name).strip().lower()
+        )
+        object.__setattr__(self, "frame", frame)
+        check_frame(self.frame, str(self.path) if self.path else "the truth table", self.lines)
 
     def columns(self) -> list[TruthColumn]:
         """The columns in the file's order."""
@@ -87,13 +94,12 @@ class TruthTable:
         Raises:
             UserError: no such column; the message lists those that exist, closest first.
         """
-        if str(name) not in self.frame.columns:
+        name = str(name).strip().lower()
+        if name not in self.frame.columns:
             names = [str(column) for column in self.frame.columns]
-            closest = difflib.get_close_matches(str(name), names, n=len(names), cutoff=0.0)
-            raise UserError(
-                f"{self._name()} has no column {str(name)!r}; it has: {few(closest, 12)}"
-            )
-        series: pd.Series[float] = self.frame[str(name)]
+            closest = difflib.get_close_matches(name, names, n=len(names), cutoff=0.0)
+            raise UserError(f"{self._name()} has no column {name!r}; it has: {few(closest, 12)}")
+        series: pd.Series[float] = self.frame[name]
         return series
 
     def seeds_of(self, name: str | TruthColumn) -> list[str]:
@@ -131,7 +137,7 @@ class TruthTable:
         Raises:
             UserError: how many are missing, and the first few.
         """
-        wanted = list(dict.fromkeys(archs))
+        wanted = list(dict.fromkeys(map(compact, archs)))
         known = self.frame if column is None else self.column(column).dropna()
         missing = pd.Index(wanted).difference(known.index, sort=False)
         if len(missing):
@@ -148,13 +154,14 @@ class TruthTable:
         Raises:
             UserError: absent, truncated, not text, or breaking a rule; one line saying where.
         """
-        header, rows = read_rows(path)
-        if header[0] != "arch":
+        rows = read_rows(path)
+        first, *names = rows.header
+        if first.lower() != "arch":
             raise UserError(
-                f"{path} is no truth table: its first column should be arch, got {header[0]!r}; "
+                f"{path} is no truth table: its first column should be arch, got {first!r}; "
                 f"convert it with: python -m benchmark.truth import {path} --to truth.csv.xz"
             )
-        return cls(path, to_frame(header, rows, {name: name for name in header[1:]}, path))
+        return cls(path, to_frame(rows, {name: name for name in names}, path), rows.lines)
 
     def save(self, path: Path) -> None:
         """Write the table whole or not at all; equal tables give equal bytes.
@@ -208,7 +215,7 @@ def find_truth(dataset: str, given: Path | None = None) -> Path:
     """
     place, said = cached_truth(), "the default place"
     if given is not None:
-        place, said = given, "named by --truth"
+        place, said = given.expanduser(), "named by --truth"
     elif dataset in _EMBEDDED:
         place, said = _EMBEDDED[dataset], "shipped with the package"
     elif os.environ.get("KSHOT_TRUTH"):

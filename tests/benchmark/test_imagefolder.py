@@ -17,7 +17,7 @@ from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest, files, imagefolder, load_splits
 from benchmark.datasets.decoding import CorruptImageWarning
 from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
-from kshot_core.tasks.images import WHOLE, Part
+from kshot_core.tasks.batches import WHOLE, Part
 
 CPU = torch.device("cpu")
 
