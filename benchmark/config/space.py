@@ -16,7 +16,7 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.numbers import read_number
 from benchmark.cli.parser import one_of
 from benchmark.cli.text import split_list
-from kshot_core.spaces import MobileNetV2, NASBench201
+from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 
 if TYPE_CHECKING:
     from benchmark.datasets import ImageData
@@ -28,11 +28,11 @@ class SpaceSettings:
     """A search space without its images. Settings of another space mean nothing.
 
     Args:
-        space: ``"nasbench201"`` or ``"mobilenetv2"``.
+        space: ``"nasbench201"``, ``"mobilenetv2"`` or ``"nasbench_macro"``.
         channels: width of NAS-Bench-201's first stage.
         cells: cells in each of NAS-Bench-201's stages.
         stages: MobileNetV2's stages, channels x layers / stride each, e.g. ``"32x4/2,40x4/2"``.
-        stem: channels of MobileNetV2's first convolution.
+        stem: channels of MobileNetV2's or NAS-Bench-Macro's first convolution.
         first: channels of the fixed block after it.
         head: channels of its last convolution.
         stem_stride: of its first convolution; 1 for small images.
@@ -132,13 +132,13 @@ class SpaceSettings:
 
 
 SPACE_HELP = {
-    "space": "search space: nasbench201 or mobilenetv2",
+    "space": "search space: nasbench201, mobilenetv2 or nasbench_macro",
     "channels": "width of the network's first stage (16 in NAS-Bench-201)",
     "cells": "cells a stage (5 in NAS-Bench-201)",
     "stages": "mobilenetv2: channels x layers / stride of each stage, like 32x4/2,40x4/2",
-    "stem": "mobilenetv2: channels of the first convolution",
+    "stem": "mobilenetv2, nasbench_macro: channels of the first convolution",
     "first": "mobilenetv2: channels of the fixed block after it",
-    "head": "mobilenetv2: channels of the last convolution",
+    "head": "mobilenetv2, nasbench_macro: channels of the last convolution",
     "stem_stride": "mobilenetv2: stride of the first convolution; 1 for small images",
     "factors": "mobilenetv2: widths of a layer, in equal steps up to 1; 1.0 alone fixes them",
     "batch_norm": "batch: normalise by each batch's own statistics; running: running averages",
@@ -170,9 +170,16 @@ def _mobilenetv2(settings: SpaceSettings, sizes: dict[str, int]) -> Space:
     )
 
 
+def _nasbench_macro(settings: SpaceSettings, sizes: dict[str, int]) -> Space:
+    return NASBenchMacro(
+        stem=settings.stem, head=settings.head, batch_norm=settings.batch_norm, **sizes
+    )
+
+
 _BUILDERS: dict[str, Callable[[SpaceSettings, dict[str, int]], Space]] = {
     "mobilenetv2": _mobilenetv2,
     "nasbench201": _nasbench201,
+    "nasbench_macro": _nasbench_macro,
 }
 
 

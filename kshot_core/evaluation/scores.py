@@ -1,6 +1,6 @@
-"""Scores of architectures under shared weights: same images, same batch-norm policy, for all.
+"""Scores of architectures under shared weights: same examples, same batch-norm policy, for all.
 
-Shapes: A architectures, B images of a batch, K copies.
+Shapes: A architectures, B examples of a batch, K copies.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ class Scores:
     def ranking(self) -> npt.NDArray[np.int64]:
         """Positions of the architectures (A,), best score first, equal ones as they were given."""
         return np.argsort(-self.merit, kind="stable")
+
+
+def as_written(arch: Arch) -> Arch:
+    """The canonical form where every architecture is a network of its own: the arch itself."""
+    return arch
 
 
 def work_list(
@@ -106,6 +111,8 @@ def score_ensemble(
     precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy (percent) and mean loss of one architecture by several banks (appendix D).
+
+    Of image classification alone: what members combine are probabilities of classes.
 
     Args:
         members: banks with the strategies that give their codes.
@@ -223,7 +230,7 @@ def predict(
     sharing: Sharing,
     archs: Sequence[Arch],
     examples: ScoringBatches,
-    canonical: Callable[[Arch], Arch],
+    canonical: Callable[[Arch], Arch] = as_written,
     *,
     batch_size: int,
     num_examples: int | None = None,
@@ -237,7 +244,8 @@ def predict(
         sharing: the strategy that gives the codes.
         archs: A architectures.
         examples: what to score them on, the same for all.
-        canonical: the space's ``canonical``; equal networks run once.
+        canonical: the space's ``canonical``, so that equal networks run once; where none is given
+            only an architecture that is asked for twice does.
         batch_size: examples of a forward pass; under batch statistics part of the result.
         num_examples: how many to use, the first ones; None for all.
         precision: of the forward passes, see ``precise``.

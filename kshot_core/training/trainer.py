@@ -26,7 +26,14 @@ from kshot_core.training.code_figures import relative_entropy, spread, unbalance
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthRegularisation
-from kshot_core.training.states import optimizer_state, part_of, restore_optimizer
+from kshot_core.training.states import (
+    frozen,
+    optimizer_state,
+    part_of,
+    refused_if_unfit,
+    restore_optimizer,
+    statistics_of,
+)
 from kshot_core.training.steps import Engine, Step, run_step
 from kshot_core.weights.bank import KShot
 
@@ -156,8 +163,7 @@ class Trainer:
             self._start_all_from_the_first()
         means = {name: torch.stack(values).mean() for name, values in seen.items()}
         # Running statistics are each process's own; all are to go on with the same ones.
-        running = [buffer for buffer in self.shared.buffers() if buffer.is_floating_point()]
-        self.processes.average([*means.values(), *running])
+        self.processes.average([*means.values(), *statistics_of(self.shared)])
         figures: dict[str, float] = {"epoch": self.epoch}
         figures |= {name: value.item() for name, value in means.items()}
         for name, value in figures.items():
@@ -248,7 +254,7 @@ class Trainer:
     ) -> dict[str, Tensor]:
         """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8, 17)."""
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["simplex paths"])
-        with _frozen(self.bank):
+        with frozen(self.bank):
             loss, others = self._grouped_loss(x, y, archs, memory)
         self._update_simplex()
         return {"simplex_loss": loss, **others}
@@ -352,7 +358,7 @@ class Trainer:
         Raises:
             ValueError: the state is of another network or strategy.
         """
-        try:
+        with refused_if_unfit():
             self.shared.load_state_dict(part_of(state, "shared/"))
             self.sharing.load_state_dict(part_of(state, "sharing/"))
             restore_optimizer("sgd", self.optimizer, state)
@@ -364,29 +370,12 @@ class Trainer:
             self.epoch, self.num_weight_steps, self.num_simplex_steps = counts
             for parameter, used in zip(self.bank, state["used"].tolist(), strict=True):
                 parameter.grad = torch.zeros_like(parameter) if used else None
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"the state does not fit this training: {error}") from None
 
 
 def fit(trainer: Trainer) -> Iterator[dict[str, float]]:
     """Train to the recipe's last epoch, from wherever the trainer stands; yield each's figures."""
     while trainer.epoch < trainer.recipe.epochs:
         yield trainer.run_epoch()
-
-
-class _frozen:
-    """Parameters that ask for no gradient for a while, so that none is computed for them."""
-
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
-
-    def __enter__(self) -> None:
-        for parameter in self.parameters:
-            parameter.requires_grad_(False)
-
-    def __exit__(self, *exception: object) -> None:
-        for parameter in self.parameters:
-            parameter.requires_grad_(True)
 
 
 def _append(seen: dict[str, list[Tensor]], figures: dict[str, Tensor]) -> None:

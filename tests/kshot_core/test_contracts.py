@@ -13,7 +13,7 @@ import kshot_core.sharing
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Space, check_arch, encode
-from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
+from kshot_core.spaces import SPACES, MobileNetV2, NASBench201, NASBenchMacro
 from kshot_core.tasks import TASKS, Task
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
@@ -23,6 +23,7 @@ SMALL: dict[str, Callable[[], Space]] = {
         stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
     ),
     "nasbench201": lambda: SPACE,
+    "nasbench_macro": lambda: NASBenchMacro(stem=2, head=6, num_classes=3, image_size=8),
 }
 # Shape of an example's output, classes last.
 OUTPUTS = {"images": (5,), "language": (4, 6)}
