@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from kshot_core.spaces import SPACES as SPACES
     from kshot_core.spaces import MobileNetV2 as MobileNetV2
     from kshot_core.spaces import NASBench201 as NASBench201
+    from kshot_core.spaces import NASBenchMacro as NASBenchMacro
     from kshot_core.tasks import TASKS as TASKS
     from kshot_core.tasks.images import ImageClassification as ImageClassification
     from kshot_core.tasks.images import ImageSet as ImageSet
@@ -84,7 +85,7 @@ _NAMES = {
     "sharing.random": ("RandomCodes",),
     "sharing.simplex": ("SimplexNet",),
     "space": ("Arch", "Space", "check_arch", "encode"),
-    "spaces": ("SPACES", "MobileNetV2", "NASBench201"),
+    "spaces": ("SPACES", "MobileNetV2", "NASBench201", "NASBenchMacro"),
     "tasks": ("TASKS",),
     "tasks.images": ("ImageClassification", "ImageSet"),
     "tasks.language": ("LanguageModelling", "TextSet"),

@@ -37,14 +37,6 @@ def test_type_checkers_see_the_same_names() -> None:
     assert seen == NAMES
 
 
-def test_what_can_be_chosen_by_name_has_a_public_name() -> None:
-    chosen = [*ks.SPACES.values(), *ks.SAMPLERS.values(), *ks.TASKS.values()]
-    assert all(getattr(ks, one.__name__) is one for one in chosen)
-    for K, name in ((1, "one-shot"), (5, "few-shot"), (2, "fixed"), (2, "random"), (2, "simplex")):
-        kind = type(ks.SHARING[name](ks.NASBench201(), K, ks.SharingOptions()))
-        assert getattr(ks, kind.__name__) is kind
-
-
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Kshot'"):
         ks.Kshot  # noqa: B018

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.cli.errors import UserError
 from benchmark.config.arch_file import read_arch
-from benchmark.config.presets import preset
 from benchmark.config.retrain import RetrainConfig, config_of_found
-from benchmark.config.run import RunConfig
+from benchmark.config.run import RunConfig, run_config
 from benchmark.config.search import SearchConfig, search_config
 from benchmark.study.definition import Row, Size, Study
 
@@ -38,6 +36,10 @@ class Job:
     def run(self) -> RunConfig:
         """The settings of the run, or of the search's supernet."""
         return self.config.run if isinstance(self.config, SearchConfig) else self.config
+
+    def supernets(self) -> list[RunConfig]:
+        """The supernets that a search reads; none of a run, which trains its own."""
+        return self.config.supernets() if isinstance(self.config, SearchConfig) else []
 
 
 def jobs_of(study: Study, scale: str) -> list[Job]:
@@ -157,26 +159,3 @@ def _config(
     search = {name: value for name, value in settings.items() if name in own}
     run = {name: value for name, value in settings.items() if name not in own}
     return search_config(size.preset, dataset, run, search)
-
-
-def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfig:
-    """A preset's settings, overridden.
-
-    Args:
-        name: of the preset.
-        dataset: the data set.
-        settings: that differ from the preset's.
-
-    Raises:
-        UserError: no such preset, or settings that cannot work.
-    """
-    known = {field.name for field in dataclasses.fields(RunConfig)}
-    values = {key: value for key, value in preset(name, dataset).items() if key in known}
-    # A shorter training than the preset's must not be all warm-up.
-    if "epochs" in settings and "warmup_epochs" not in settings:
-        values["warmup_epochs"] = min(values["warmup_epochs"], settings["epochs"] // 2)
-    values |= settings
-    if values.get("K", RunConfig.K) == 1:
-        # One copy shared by all is one-shot whatever maps architectures to codes.
-        values["sharing"] = "one-shot"
-    return RunConfig(dataset=dataset, preset=name, **values)

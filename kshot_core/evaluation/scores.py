@@ -1,6 +1,6 @@
-"""Scores of architectures under shared weights: same images, same batch-norm policy, for all.
+"""Scores of architectures under shared weights: same examples, same batch-norm policy, for all.
 
-Shapes: A architectures, B images of a batch, K copies.
+Shapes: A architectures, B examples of a batch, K copies.
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ def score_ensemble(
     precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy (percent) and mean loss of one architecture by several banks (appendix D).
+
+    Of image classification alone: what members combine are probabilities of classes.
 
     Args:
         members: banks with the strategies that give their codes.

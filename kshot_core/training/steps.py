@@ -1,10 +1,10 @@
 """The forward and backward pass of a training step, apart from what is asked for and done with it.
 
-A trainer says which paths to run on which images, and an ``Engine`` runs them and leaves gradients:
-``run_step`` for one training by itself, ``Lockstep`` (``kshot_core/lockstep.py``) for several at
-once. Neither changes what a training is, only how its paths share kernels.
+A trainer says which paths to run on which examples, and an ``Engine`` runs them and leaves
+gradients: ``run_step`` for one training by itself, ``Lockstep`` for several at once. Neither
+changes what a training is, only how its paths share kernels.
 
-Shapes: m paths, B images of a path, K copies.
+Shapes: m paths, B examples of a path, K copies.
 """
 
 from __future__ import annotations
