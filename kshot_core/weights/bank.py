@@ -49,14 +49,16 @@ class KShot(nn.Module):
     """K copies of a supernet's parameters behind the call ``shared(images, arch, code)``.
 
     ``parameters()`` are the bank: one tensor (K, P) per group. A training step leaves gradients on
-    the groups its path used and ``None`` on the others.
+    the groups its path used and ``None`` on the others. While a code merges, the network is the
+    plain one with merged weights, in each thread and task for itself; at all other times its
+    parameters cannot be read. ``docs/wrapping.md`` lists what works and what is refused.
 
     Args:
         supernet: called as ``supernet(images, arch)``; copied, and left as it is. Its buffers
             (running statistics, say) are shared by all copies. Copy 0 has its parameters; the
-            others are drawn anew by each submodule's ``reset_parameters()``. A parameter of a
-            module without that method starts equal in all copies; for full control use
-            ``from_supernets``.
+            others are drawn anew by each submodule's ``reset_parameters()``, but for frozen ones.
+            What no module draws starts equal in all copies, and a warning names it unless it is
+            constant; for full control use ``from_supernets``.
         K: number of copies, at least 1.
         seed: of the other copies' initial weights. No global random state is read or changed.
         group: maps a parameter's name to a group. Parameters of one group lie side by side and
@@ -206,7 +208,8 @@ class KShot(nn.Module):
         Use it to run one architecture on several batches for the price of one merge.
 
         Raises:
-            ValueError: ``code`` is not of shape (K,).
+            ValueError: ``code`` is not a tensor of shape (K,).
+            RuntimeError: the network wrote to a merged weight, which keeps nothing.
         """
         call = self._call(code)
         try:

@@ -8,10 +8,10 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import parametrize
 
 from kshot_core.streams import seeded
@@ -92,15 +92,18 @@ def _wants_arguments(function: Callable[..., object]) -> bool:
 
 def _redraw_parametrized(module: nn.Module) -> None:
     """As it was made: draw the plain module, then give its weights to the parametrisation."""
-    plain = copy.deepcopy(module)
     names = [name for name, _ in cast(nn.ModuleDict, module.parametrizations).items()]
-    for name in names:
-        parametrize.remove_parametrizations(plain, name, leave_parametrized=True)
-    before = {name: getattr(plain, name).clone() for name in names}
+    # The plain module beneath. (Removing parametrisations from a copy removes them from the class
+    # that it has in common with the original.)
+    kind: Any = type(module).__bases__[0]
+    plain: nn.Module = kind.__new__(kind)
+    before = {name: getattr(module, name).clone() for name in names}
+    weights = {name: nn.Parameter(value.clone()) for name, value in before.items()}
+    modules = {name: one for name, one in module._modules.items() if name != "parametrizations"}
+    parts = {"_parameters": {**module._parameters, **weights}, "_modules": modules}
+    vars(plain).update(vars(module), **parts)
     _reset(plain)
-    for name, value in plain.named_parameters(recurse=False):
-        if name not in before:
-            cast(Tensor, module._parameters[name]).copy_(value)
-        elif not torch.equal(value, before[name]):
+    for name, value in before.items():
+        if not torch.equal(weights[name], value):
             with suppress(NotImplementedError, RuntimeError):  # it has no right_inverse
-                setattr(module, name, value)
+                setattr(module, name, weights[name].data)

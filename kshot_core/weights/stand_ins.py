@@ -14,13 +14,14 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
 from kshot_core.weights.calls import Call, Entered, current
 
 _DICT: Any = dict
+_NEW: Any = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
 # To type checkers a dict is a MutableMapping already; here its methods go before the dict's own.
@@ -131,7 +132,7 @@ class _Recurrent(nn.RNNBase):
         del state["_flat_weight_refs"]
         table: PathParameters = state["_parameters"]
         state["_flat_weights"] = [table.plain(name) for name in self._flat_weights_names]
-        return copyreg.__newobj__, (type(self).__bases__[1],), state  # type: ignore[attr-defined]
+        return _new, (type(self).__bases__[1],), state
 
 
 class _Merged(_Mixin):
@@ -143,8 +144,8 @@ class _Merged(_Mixin):
         call, _ = object.__getattribute__(self, "_kshot")
         if current(call.owner) is not call:
             raise RuntimeError(
-                f"{type(self).__name__} has these weights only inside its own shared.merged(code), "
-                "and not while another code merges there"
+                f"{type(self).__name__} with these weights exists only while its code merges it: "
+                "use it inside its own shared.merged(code), and not where another code merges"
             )
         return super().__getattribute__(name)
 
@@ -158,7 +159,21 @@ class _Merged(_Mixin):
             return network(*args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return object.__getattribute__(self, "_kshot")[1].__reduce_ex__(protocol)
+        _, network = object.__getattribute__(self, "_kshot")
+        make, *rest = network.__reduce_ex__(protocol)
+        return (_new if make is _NEW else make, *rest)
+
+    def _apply(self, *_: object, **__: object) -> NoReturn:
+        raise RuntimeError(
+            "the network of a merge changes precision or device with its bank: use shared.to(...)"
+        )
+
+    def requires_grad_(self, requires_grad: bool = True) -> NoReturn:
+        """Refused: merged weights are no leaves."""
+        raise RuntimeError(
+            "merged weights ask for a gradient if the bank or the code does: use "
+            "shared.requires_grad_(...), or torch.no_grad()"
+        )
 
 
 def of_call(network: nn.Module, call: Call) -> nn.Module:
@@ -213,6 +228,11 @@ def _another(module: nn.Module, mixin: type[nn.Module], of: object) -> Any:
     object.__setattr__(made, "__dict__", vars(module))
     object.__setattr__(made, "_kshot", of)
     return made
+
+
+def _new(cls: type, *args: Any) -> Any:
+    """As ``copyreg.__newobj__``, which is not to be used for an object of another class."""
+    return _NEW(cls, *args)
 
 
 def _none(name: str) -> Any:

@@ -101,8 +101,9 @@ class Statistics(nn.Module):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         x = self.norm(self.layer(x))
-        self.total += x.detach().sum(0)
-        self.last = x.detach().mean(0)
+        if self.training:
+            self.total += x.detach().sum(0)
+            self.last = x.detach().mean(0)
         self.times += 1
         return x + self.total
 
