@@ -4,9 +4,10 @@
     val/<class>/*.JPEG      the public validation set, to judge retrained networks by
 
 The search trains on random parts of images and holds 50,000 of ImageNet's 1.28 million training
-images out (Su et al., ICML 2021, section 5.1). Images end as ``jpeg.SUFFIXES`` do, in
-any case; other files are counted and said. Labels are the places of the classes in sorted order, which for ImageNet's synsets is the order of
-published networks. Nothing is downloaded: ImageNet asks for registration.
+images out (Su et al., ICML 2021, section 5.1). Images end as ``jpeg.SUFFIXES``
+do, in any case; other files are counted and said. Labels are the places of the classes in sorted
+order, which for ImageNet's synsets is the order of published networks. Nothing is downloaded:
+ImageNet asks for registration.
 """
 
 from __future__ import annotations
