@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,9 +17,15 @@ from synthetic import write_records
 from torch import nn
 
 from benchmark.config.run import RunConfig
-from benchmark.datasets import DataRequest, load_splits
+from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
+from benchmark.datasets.splits import Splits
 from benchmark.metrics.correlation import METRICS
 from benchmark.records.load import load_records
+from benchmark.report.command import build_report
+from benchmark.retrain import command as retrain_command
+from benchmark.run import command as run_command
+from benchmark.search import command as search_command
+from benchmark.standalone import command as standalone_command
 from benchmark.views.tables import to_csv, to_latex, to_markdown
 from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS, Uniform, sample
@@ -100,6 +107,40 @@ def use_space(name: str, tmp_path: Path) -> None:
         train(space, 1 if sharing == "one-shot" else 2, sharing, "uniform")
     for sampler in SAMPLERS:
         train(space, 2, "simplex", sampler)
+    go_through_every_command(name, tmp_path)
+
+
+def go_through_every_command(space: str, tmp_path: Path) -> None:
+    """Truth, ranking, search, retraining, report; each again gives the same."""
+
+    def few(request: DataRequest) -> Splits:
+        return digits.load_digits(request, num_train=200, num_valid=100, num_test=100)
+
+    truth, results = tmp_path / "truth.csv", tmp_path / "results"
+    places = ["--results", str(results), "--device", "cpu"]
+    supernet = ["--space", space, "--preset", "quick", "--epochs", "1", "--batch-size", "50"]
+    supernet += ["--train-images", "200", "--score-images", "100", "--truth", str(truth), *places]
+    with patch.dict(DATASETS, {"digits": few}):
+        table = standalone_command.main(
+            ["--space", space, "--to", str(truth), "--archs", "8", "--seeds", "2", "--jobs", "1"]
+        )
+        assert table.space.name == space
+        for _ in range(2):
+            ranked = run_command.main([*supernet, "--K", "1", "2", "--jobs", "1"])
+            assert [record["num_archs"] for record in ranked] == [8, 8]
+            assert all(record["ceiling"]["num_archs"] == 8 for record in ranked)
+        search = [*supernet, "--K", "2", "--population", "4", "--parents", "2"]
+        found = [search_command.main([*search, "--generations", "2"]) for _ in range(2)]
+        assert found[0]["best"] == found[1]["best"]
+        assert found[0]["best"]["true"] is not None
+        (arch,) = results.rglob("arch.json")
+        assert not (arch.parent / "arch.png").exists()
+        retrain = ["--arch", str(arch), "--epochs", "1", "--batch-size", "50", *places]
+        retrain += ["--train-images", "200", "--test-images", "100"]
+        alone = [retrain_command.main(retrain) for _ in range(2)]
+        assert alone[0] == alone[1]
+        assert build_report(results)
+        assert build_report(results)
 
 
 def use_dataset(name: str, tmp_path: Path) -> None:
