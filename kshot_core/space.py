@@ -9,7 +9,7 @@ Shape letters: A architectures, S sites, F features of the one-hot encoding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,10 @@ class Space(Protocol):
         ...
 
     def from_string(self, text: str) -> Arch:
-        """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
+        """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it.
+
+        White space anywhere in it means nothing; see ``compact``.
+        """
         ...
 
     def parameter_group(self, name: str) -> str:
@@ -84,6 +87,28 @@ class Space(Protocol):
 
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network(images)``."""
+        ...
+
+
+def compact(text: str) -> str:
+    """``text`` without white space and byte order marks: neither means anything in an arch."""
+    return "".join(text.replace("\ufeff", "").split())
+
+
+@runtime_checkable
+class Listable(Protocol):
+    """What a space can do besides that is small enough to list: its architectures in an order."""
+
+    def archs(self) -> list[Arch]:
+        """All architectures, in order."""
+        ...
+
+    def index(self, arch: Arch) -> int:
+        """The place of an architecture in ``archs()``."""
+        ...
+
+    def from_index(self, index: int) -> Arch:
+        """The architecture in a place. Raises ``ValueError`` where there is none."""
         ...
 
 

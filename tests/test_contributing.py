@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from synthetic import write_records
+from torch import nn
 
 from benchmark.config.run import RunConfig
 from benchmark.datasets import DataRequest, load_splits
@@ -21,11 +22,15 @@ from benchmark.records.load import load_records
 from benchmark.views.tables import to_csv, to_latex, to_markdown
 from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS, Uniform, sample
+from kshot_core.sampling.uniform import uniform_arch
 from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing.simplex import SimplexNet
+from kshot_core.space import Arch
 from kshot_core.spaces.nasbench201.space import NASBench201
+from kshot_core.tasks import TASKS
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.recipe import Recipe
-from kshot_core.training.trainer import Trainer
+from kshot_core.training.trainer import Trainer, fit
 from kshot_core.weights.bank import KShot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -137,10 +142,45 @@ def use_figure(name: str, tmp_path: Path) -> None:
         draw(records[records["config.K"] == 8])
 
 
+class Scaled(nn.Module):
+    """Sees what one site chooses to show of a number: nothing, its sign, or the number itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Linear(1, 1)
+
+    def forward(self, x: torch.Tensor, arch: Arch) -> torch.Tensor:
+        shown = (torch.zeros_like(x), x.sign(), x)[arch[0]]
+        outputs: torch.Tensor = self.map(shown)
+        return outputs
+
+
+def use_task(name: str, tmp_path: Path) -> None:
+    """Trained K-shot with simplex steps, scored, and ranked in its direction."""
+    task, example = TASKS[name](), sys.modules["example_tasks"]
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.randn(256, 1, generator=generator)
+    pairs = example.Pairs(inputs, 3 * inputs.squeeze(1) + 1)
+    shared, codes = KShot(Scaled(), 2), SimplexNet((3,), 2)
+    recipe = Recipe(epochs=12, batch_size=32, warmup_epochs=1, num_groups=2, learning_rate=0.05)
+
+    def sampler(generator: torch.Generator) -> tuple[Arch, ...]:
+        return (uniform_arch((3,), generator),)
+
+    trainer = Trainer(shared, codes, sampler, pairs, recipe, seed=0, task=task)
+    *_, last = fit(trainer)
+    assert last["num_simplex_steps"] > 0
+    archs = [(0,), (2,), (1,)]
+    scores = predict(shared, codes, archs, pairs, lambda arch: arch, batch_size=64, task=task)
+    np.testing.assert_allclose(scores.score, np.sqrt(scores.loss), rtol=1e-5)
+    assert [archs[position] for position in scores.ranking] == [(2,), (1,), (0,)]
+
+
 USES: dict[str, Callable[[str, Path], None]] = {
     "SAMPLERS": use_sampler,
     "SHARING": use_sharing,
     "SPACES": use_space,
+    "TASKS": use_task,
     "DATASETS": use_dataset,
     "METRICS": use_metric,
     "TABLES": use_table,

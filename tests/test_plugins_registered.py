@@ -21,6 +21,7 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
     ("kshot_core.spaces", "SPACES"): set(),
     ("kshot_core.sharing", "SHARING"): set(),
     ("kshot_core.sampling", "SAMPLERS"): set(),
+    ("kshot_core.tasks", "TASKS"): {"batches", "task"},
     ("benchmark.datasets", "DATASETS"): {
         "batches",
         "cifar",

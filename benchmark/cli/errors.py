@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -11,6 +13,9 @@ from typing import NoReturn
 _LACKS_MEMORY = ("out of memory", "can't allocate memory")
 # Of an allocator's account, which goes on about its settings.
 _LONGEST = 200
+
+
+_REPLACE = "replace-but-file-names"
 
 
 class UserError(Exception):
@@ -24,8 +29,10 @@ def exit_with(main: Callable[[], object]) -> None:
     """Run ``main`` as a program: a ``UserError`` is printed as one line and exits with code 2.
 
     So is running out of memory, of the machine or of its accelerator. Ctrl-C exits with 130, the
-    shell's convention, after saying that a rerun goes on from there.
+    shell's convention, after saying that a rerun goes on from there. Characters that the terminal
+    lacks are printed as "?".
     """
+    _print_what_can_be_printed()
     try:
         main()
     except UserError as error:
@@ -41,6 +48,26 @@ def exit_with(main: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _print_what_can_be_printed() -> None:
+    """Tables have letters that ASCII and Latin-1 lack: none of them ends a program."""
+    for stream in (sys.stdout, sys.stderr):
+        # Either may be closed, or replaced by something that takes any text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_REPLACE)
+
+
+def _replaced(error: UnicodeError) -> tuple[bytes, int]:
+    """A question mark for a letter that is lacking; undecoded bytes of file names as they are."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    kept = (bytes([ord(one) - 0xDC00]) if "\udc80" <= one <= "\udcff" else b"?" for one in letters)
+    return b"".join(kept), error.end
+
+
+codecs.register_error(_REPLACE, _replaced)
 
 
 def _lacks_memory(error: Exception) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.text import decode
 from benchmark.config.space import SpaceSettings
 
 
@@ -43,7 +44,7 @@ def read_arch(path: Path) -> FoundArch:
     """
     wanted = 'a file like a search\'s arch.json, {"space", "settings", "arch", "dataset", "search"}'
     try:
-        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        values = json.loads(decode(path.read_bytes()), parse_constant=_refuse)
     except OSError as error:
         raise UserError(f"cannot read --arch {path}: {error.strerror}; give {wanted}") from None
     except (ValueError, RecursionError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
 
 
 def quick(dataset: str) -> dict[str, Any]:
@@ -179,6 +179,5 @@ PRESETS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 def preset(name: str, dataset: str) -> dict[str, Any]:
     """The settings of a preset for a data set. Raises ``UserError`` for an unknown name."""
-    if name not in PRESETS:
-        raise UserError(f"--preset is one of {', '.join(PRESETS)}, got {name!r}")
+    one_of("--preset", name, PRESETS)
     return PRESETS[name](dataset)

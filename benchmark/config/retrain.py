@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
 from benchmark.config import presets
 from benchmark.config.arch_file import FoundArch
+from benchmark.config.ids import defaults_of, read_settings, settings_id
 from benchmark.config.run import flag
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
@@ -64,15 +64,17 @@ class RetrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers, one clear line each."""
-        if self.dataset not in DATASETS:
-            raise UserError(f"--dataset is one of {', '.join(DATASETS)}, got {self.dataset!r}")
+        one_of("--dataset", self.dataset, DATASETS)
         for name in ("seed", "train_images", "test_images", "split_seed", "image_size"):
             if getattr(self, name) < 0:
                 raise UserError(f"{flag(name)} must be 0 or more, got {getattr(self, name)}")
         if not 0 <= self.jitter < float("inf"):
             raise UserError(f"--jitter must be 0 or more, got {self.jitter}")
         # Refuses what describes no space, and what is no architecture of it.
-        self.settings().arch(self.arch)
+        space = self.settings()
+        object.__setattr__(self, "arch", space.arch(self.arch))
+        object.__setattr__(self, "stages", space.stages)
+        object.__setattr__(self, "factors", space.factors)
         try:
             self.recipe()
         except ValueError as error:
@@ -94,20 +96,17 @@ class RetrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RetrainConfig:
-        """Settings from JSON values; unknown and missing keys are refused."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if values.keys() != known:
-            unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
-            raise UserError(
-                f"this config is of another version: unknown keys {unknown}, missing {missing}; "
-                "move the record away or run the version that made it"
-            )
-        return cls(**values)
+        """Settings from JSON values; missing ones have their defaults, unknown keys are refused."""
+        return cls(**read_settings(cls, values))
 
     def run_id(self) -> str:
-        """Eight hexadecimal digits that differ whenever a setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        """Eight hexadecimal digits, see ``settings_id``."""
+        return settings_id(self.to_dict(), self.defaults())
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The defaults of all settings that have one."""
+        return defaults_of(cls)
 
 
 RETRAIN_HELP = {name: SPACE_HELP[name] for name in STRUCTURE} | {
@@ -215,8 +214,7 @@ def config_of_found(
 
 
 def _preset(name: str, dataset: str, space: str) -> dict[str, Any]:
-    if name not in RETRAIN_PRESETS:
-        raise UserError(f"--preset is one of {', '.join(RETRAIN_PRESETS)}, got {name!r}")
+    one_of("--preset", name, RETRAIN_PRESETS)
     return RETRAIN_PRESETS[name](dataset, space)
 
 

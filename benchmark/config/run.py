@@ -6,13 +6,13 @@ Help texts are the comments of ``HELP``; a setting without one fails a test.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
+from benchmark.config.ids import defaults_of, read_settings, settings_id
 from benchmark.config.presets import preset
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
@@ -94,11 +94,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers, one clear line each."""
-        _one_of("--dataset", self.dataset, DATASETS)
-        _one_of("--sharing", self.sharing, SHARING)
-        _one_of("--sampler", self.sampler, SAMPLERS)
-        _one_of("--encoding", self.encoding, ("raw", "canonical"))
-        _one_of("--batch-norm", self.batch_norm, ("batch", "running"))
+        one_of("--dataset", self.dataset, DATASETS)
+        one_of("--sharing", self.sharing, SHARING)
+        one_of("--sampler", self.sampler, SAMPLERS)
+        one_of("--encoding", self.encoding, ("raw", "canonical"))
+        one_of("--batch-norm", self.batch_norm, ("batch", "running"))
         least = {"K": 1, "seed": 0, "hidden": 1, "channels": 1, "cells": 1, "score_batch_size": 2}
         least |= {
             "score_paths": 1,
@@ -116,8 +116,10 @@ class RunConfig:
                 )
         if self.archs == 1:
             raise UserError("--archs must be 0 (all) or at least 2 to rank anything, got 1")
-        # Refuses what describes no space.
-        self.space_settings()
+        # Refuses what describes no space, and writes equal ones alike.
+        space = self.space_settings()
+        object.__setattr__(self, "stages", space.stages)
+        object.__setattr__(self, "factors", space.factors)
         for name in ("width_temperature", "width_distance"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise UserError(f"{flag(name)} must be above 0, got {getattr(self, name)}")
@@ -155,21 +157,18 @@ class RunConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
-        """Settings from JSON values; unknown and missing keys are refused."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if values.keys() != known:
-            unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
-            raise UserError(
-                f"this config is of another version: unknown keys {unknown}, missing {missing}; "
-                "move the record away or run the version that made it"
-            )
-        return cls(**values)
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Settings from JSON values; missing ones have their defaults, unknown keys are refused."""
+        return cls(**read_settings(cls, values))
 
     def run_id(self) -> str:
-        """Eight hexadecimal digits that differ whenever a setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        """Eight hexadecimal digits, see ``settings_id``."""
+        return settings_id(self.to_dict(), self.defaults())
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The defaults of all settings."""
+        return defaults_of(cls)
 
 
 def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfig:
@@ -255,8 +254,3 @@ HELP = SPACE_HELP | {
 def flag(name: str) -> str:
     """The command line option of a setting."""
     return "--" + name.replace("_", "-")
-
-
-def _one_of(option: str, value: str, allowed: Any) -> None:
-    if value not in allowed:
-        raise UserError(f"{option} is one of {', '.join(allowed)}, got {value!r}")

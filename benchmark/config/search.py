@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
+from benchmark.config.ids import defaults_of, settings_id
 from benchmark.config.presets import preset
 from benchmark.config.run import RunConfig, flag, run_config
 from kshot_core.search.limits import Limits
@@ -40,17 +41,17 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers, one clear line each."""
-        for option, value, allowed in (
-            ("--method", self.method, tuple(METHODS)),
-            ("--ensemble", self.ensemble, ENSEMBLES),
-        ):
-            if value not in allowed:
-                names = ", ".join(name for name in allowed if name)
-                raise UserError(f"{option} is one of {names}, got {value!r}")
+        one_of("--method", self.method, METHODS)
+        one_of("--ensemble", self.ensemble, ENSEMBLES)
         for name in ("max_flops", "min_flops", "max_params"):
             if not 0 <= getattr(self, name) < float("inf"):
                 value = getattr(self, name)
                 raise UserError(f"{flag(name)} must be 0 (no limit) or more, got {value}")
+        if self.min_flops > (self.max_flops or math.inf):
+            raise UserError(
+                f"--min-flops {self.min_flops:g} is above --max-flops {self.max_flops:g}, given or "
+                "the preset's, so that nothing lies between them; lower one or raise the other"
+            )
         if self.ensemble and self.run.K < 2:
             raise UserError(f"--ensemble needs --K supernets, at least 2, got {self.run.K}")
         try:
@@ -97,9 +98,12 @@ class SearchConfig:
         return {**self.run.to_dict(), **own}
 
     def run_id(self) -> str:
-        """Eight hexadecimal digits that differ whenever a setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        """Eight hexadecimal digits, see ``settings_id``."""
+        return settings_id(self.to_dict(), self.defaults())
+
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of all settings, those of the supernet among them."""
+        return self.run.defaults() | defaults_of(type(self))
 
 
 def search_config(

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.errors import UserError
-from kshot_core.spaces import MobileNetV2, NASBench201
+from benchmark.cli.numbers import read_number
+from benchmark.cli.parser import one_of
+from benchmark.cli.text import split_list
+from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 
 if TYPE_CHECKING:
     from benchmark.datasets import ImageData
@@ -25,11 +28,11 @@ class SpaceSettings:
     """A search space without its images. Settings of another space mean nothing.
 
     Args:
-        space: ``"nasbench201"`` or ``"mobilenetv2"``.
+        space: ``"nasbench201"``, ``"mobilenetv2"`` or ``"nasbench_macro"``.
         channels: width of NAS-Bench-201's first stage.
         cells: cells in each of NAS-Bench-201's stages.
         stages: MobileNetV2's stages, channels x layers / stride each, e.g. ``"32x4/2,40x4/2"``.
-        stem: channels of MobileNetV2's first convolution.
+        stem: channels of MobileNetV2's or NAS-Bench-Macro's first convolution.
         first: channels of the fixed block after it.
         head: channels of its last convolution.
         stem_stride: of its first convolution; 1 for small images.
@@ -55,9 +58,13 @@ class SpaceSettings:
 
     def __post_init__(self) -> None:
         """Refuse what describes no space, before any image is read."""
-        if self.space not in _BUILDERS:
-            raise UserError(f"--space is one of {', '.join(_BUILDERS)}, got {self.space!r}")
+        one_of("--space", self.space, _BUILDERS)
         self._build({})
+        if self.space == "mobilenetv2":
+            # Equal spaces are written alike, and so have equal ids.
+            stages = ",".join(f"{width}x{num}/{by}" for width, num, by in _stages(self.stages))
+            object.__setattr__(self, "stages", stages)
+            object.__setattr__(self, "factors", ",".join(map(str, _factors(self.factors))))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> SpaceSettings:
@@ -125,13 +132,13 @@ class SpaceSettings:
 
 
 SPACE_HELP = {
-    "space": "search space: nasbench201 or mobilenetv2",
+    "space": "search space: nasbench201, mobilenetv2 or nasbench_macro",
     "channels": "width of the network's first stage (16 in NAS-Bench-201)",
     "cells": "cells a stage (5 in NAS-Bench-201)",
     "stages": "mobilenetv2: channels x layers / stride of each stage, like 32x4/2,40x4/2",
-    "stem": "mobilenetv2: channels of the first convolution",
+    "stem": "mobilenetv2, nasbench_macro: channels of the first convolution",
     "first": "mobilenetv2: channels of the fixed block after it",
-    "head": "mobilenetv2: channels of the last convolution",
+    "head": "mobilenetv2, nasbench_macro: channels of the last convolution",
     "stem_stride": "mobilenetv2: stride of the first convolution; 1 for small images",
     "factors": "mobilenetv2: widths of a layer, in equal steps up to 1; 1.0 alone fixes them",
     "batch_norm": "batch: normalise by each batch's own statistics; running: running averages",
@@ -163,16 +170,24 @@ def _mobilenetv2(settings: SpaceSettings, sizes: dict[str, int]) -> Space:
     )
 
 
+def _nasbench_macro(settings: SpaceSettings, sizes: dict[str, int]) -> Space:
+    return NASBenchMacro(
+        stem=settings.stem, head=settings.head, batch_norm=settings.batch_norm, **sizes
+    )
+
+
 _BUILDERS: dict[str, Callable[[SpaceSettings, dict[str, int]], Space]] = {
     "mobilenetv2": _mobilenetv2,
     "nasbench201": _nasbench201,
+    "nasbench_macro": _nasbench_macro,
 }
 
 
 def _stages(text: str) -> tuple[tuple[int, int, int], ...]:
+    plain = re.sub(r"\s*([x/])\s*", r"\1", text.casefold().replace("×", "x"))
     found = [
-        re.fullmatch(r"(\d{1,5})x(\d{1,3})/(\d)", part.strip(), re.ASCII)
-        for part in text.split(",")
+        re.fullmatch(r"(\d{1,5})x(\d{1,3})/(\d)", part, re.ASCII)
+        for part in split_list(plain) or [""]
     ]
     matches = [match for match in found if match is not None]
     if len(matches) < len(found):
@@ -183,7 +198,9 @@ def _stages(text: str) -> tuple[tuple[int, int, int], ...]:
 
 
 def _factors(text: str) -> tuple[float, ...]:
+    # Between semicolons a comma is a decimal one.
+    parts = text.strip(" ;").split(";") if ";" in text else split_list(text) or [text]
     try:
-        return tuple(float(part) for part in text.split(","))
+        return tuple(read_number(part) for part in parts)
     except ValueError:
         raise ValueError(f"factors are numbers like 0.5,1.0, got {text[:80]!r}") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
 from benchmark.datasets.imagefolder import load_imagenet
@@ -44,7 +44,6 @@ def load_splits(dataset: str, request: DataRequest) -> ImageData:
     Raises:
         UserError: no data set has this name, or its files are missing or not as published.
     """
-    if dataset not in DATASETS:
-        raise UserError(f"--dataset must be one of {', '.join(DATASETS)}, got {dataset!r}")
+    one_of("--dataset", dataset, DATASETS)
     data = DATASETS[dataset](request)
     return check_splits(data) if isinstance(data, Splits) else data

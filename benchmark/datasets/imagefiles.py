@@ -14,7 +14,8 @@ from benchmark.datasets.decoding import (
     num_decoders,
 )
 from benchmark.datasets.jpeg import UnreadableImageError, read_augmented, read_middle
-from kshot_core.tasks.images import ImageSet, Part, normalised, scale_and_shift
+from kshot_core.tasks.batches import Part
+from kshot_core.tasks.images import ImageSet, normalised, scale_and_shift
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from benchmark.datasets.decoding import Chunk, Decoded
     from benchmark.datasets.listing import Listing
-    from kshot_core.tasks.images import Batch
+    from kshot_core.tasks.batches import Batch
 
 
 class TrainingFiles:

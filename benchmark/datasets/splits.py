@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from benchmark.cli.errors import UserError
-from kshot_core.tasks.images import WHOLE, ImageSet, Part, TrainingImages
+from kshot_core.tasks.batches import WHOLE, Part, TrainingBatches
+from kshot_core.tasks.images import ImageSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,7 +176,7 @@ class ImageData(Protocol):
 
     def training(
         self, device: torch.device, part: Part = WHOLE, everything: bool = False
-    ) -> TrainingImages:
+    ) -> TrainingBatches:
         """Images to train on, augmented; with ``everything`` those held out of training too."""
         ...
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser, one_of
 from benchmark.config.arch_file import FoundArch, read_arch
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS
@@ -89,16 +90,12 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     for option, value in {"--seeds": given.seeds, "--jobs": given.jobs}.items():
         if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, got {value}")
-    if given.retrain_preset not in RETRAIN_PRESETS:
-        raise UserError(
-            f"--retrain-preset is one of {', '.join(RETRAIN_PRESETS)}, got {given.retrain_preset!r}"
-        )
+    one_of("--retrain-preset", given.retrain_preset, RETRAIN_PRESETS)
     run = given_settings(given, RunConfig, _APART)
     search = given_settings(given, SearchConfig, ("run",))
     studies = []
     for name in dict.fromkeys(given.study):
-        if name not in STUDIES:
-            raise UserError(f"--study is one of {', '.join(STUDIES)}, got {name!r}")
+        one_of("--study", name, STUDIES)
         for seed in range(given.first_seed, given.first_seed + given.seeds):
             base = Base(given.preset, given.dataset, run | {"seed": seed}, search)
             studies.append(STUDIES[name](base))
@@ -258,7 +255,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
 def _parser() -> argparse.ArgumentParser:
     presets = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items())
     studies = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in STUDIES.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.pipeline",
         description="Train a supernet, search it under a limit on multiply-adds, retrain what was "
         "found, and report. With no option at all: a small MobileNetV2 space, operations and "

@@ -8,6 +8,7 @@ Column names are the record's keys joined by dots: ``config.K``, ``truth.column`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ def load_records(results: Path) -> pd.DataFrame:
             f"no finished run found under {folder}: "
             f"start one with python -m benchmark.run --results {results}, or name another folder"
         )
+    return read_runs(paths, folder)
+
+
+def read_runs(paths: Sequence[Path], folder: Path) -> pd.DataFrame:
+    """Read these records of runs; see ``load_records``.
+
+    Args:
+        paths: each run's ``record.json``, at least one.
+        folder: where they lie, for messages.
+
+    Raises:
+        UserError: a malformed record, or two records of the same run.
+    """
     rows = [
         {"path": str(path.parent), "space": path.parts[-4], **read_row(path, _REQUIRED)}
         for path in paths
@@ -69,7 +83,8 @@ def record_paths(results: Path) -> list[Path]:
 def load_predictions(run: Path) -> NDArray[np.void]:
     """Read a run's scores, a structured array (A,) of ``PREDICTION``.
 
-    ``index`` is the benchmark's index, ``accuracy`` the predicted one in percent, ``loss`` the
+    ``index`` is the architecture's in its space, or its row in the truth table where the space has
+    no order, ``accuracy`` the predicted one in percent, ``loss`` the
     mean cross-entropy, ``true`` the stand-alone accuracy that the run was compared with.
 
     Raises:

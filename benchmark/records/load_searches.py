@@ -155,6 +155,21 @@ def load_retrained(results: Path) -> pd.DataFrame:
     return _load(results, _RETRAINED)
 
 
+def read_of_kind(results: Path, kind: str, paths: Sequence[Path]) -> pd.DataFrame:
+    """Read these records of one kind, in their order; without any an empty table.
+
+    Args:
+        results: the results folder.
+        kind: ``"supernets"``, ``"searches"`` or ``"retrained"``.
+        paths: each one's ``record.json``.
+
+    Raises:
+        UserError: a malformed record, or two of the same work.
+    """
+    kinds = {one.folder: one for one in (_SUPERNETS, _SEARCHES, _RETRAINED)}
+    return _read(results, kinds[kind], paths)
+
+
 def load_evaluated(search: Path, num_scored: int | None = None) -> pd.DataFrame:
     """Read what a search scored, in that order.
 
@@ -191,7 +206,11 @@ def load_front(search: Path) -> pd.DataFrame:
 
 def _load(results: Path, kind: _Kind) -> pd.DataFrame:
     folder = results / kind.folder
-    paths = sorted(folder.glob("/".join(["*"] * -kind.space) + "/record.json"))
+    return _read(results, kind, sorted(folder.glob("/".join(["*"] * -kind.space) + "/record.json")))
+
+
+def _read(results: Path, kind: _Kind, paths: Sequence[Path]) -> pd.DataFrame:
+    folder = results / kind.folder
     columns = ["path", "folder", "space", *kind.required, *kind.optional]
     if not paths:
         return pd.DataFrame(columns=pd.Index(columns))

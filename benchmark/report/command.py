@@ -7,7 +7,6 @@ matplotlib, so the committed results can be checked.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from benchmark.cli.parser import Parser
 from benchmark.records.files import write_text
 from benchmark.records.load import load_records, record_paths
 from benchmark.records.load_searches import load_retrained, load_searches, load_supernets
@@ -176,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     Args:
         argv: command-line arguments without the program's name; ``None`` takes the process's own.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.report",
         description="Rebuild all tables and figures from the records in a results folder.",
     )

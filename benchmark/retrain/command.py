@@ -20,7 +20,9 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars, progress_bars
+from benchmark.cli.text import is_file, read_path
 from benchmark.config.arch_file import read_arch
 from benchmark.config.options import add_settings, given_settings
 from benchmark.config.retrain import (
@@ -70,8 +72,8 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     structure = {name: value for name in STRUCTURE if (value := getattr(given, name)) is not None}
     settings = given_settings(given, RetrainConfig, _APART)
     search = None
-    if given.arch.endswith(".json") or Path(given.arch).exists():
-        found = read_arch(Path(given.arch))
+    if is_file(given.arch):
+        found = read_arch(read_path(given.arch))
         if structure:
             raise UserError(
                 f"{given.arch} says which space it is of; leave out "
@@ -133,7 +135,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     names = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in RETRAIN_PRESETS.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.retrain",
         description="Train a found architecture from scratch, judge it by the test images, and "
         "export its weights and its ONNX graph.",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmark.config.run import RunConfig
@@ -31,7 +30,6 @@ from benchmark.train.supernet import (
 )
 from kshot_core.evaluation.scores import predict
 from kshot_core.space import Arch
-from kshot_core.spaces import NASBench201
 from kshot_core.tasks.images import ImageSet
 
 _NUM_CODES = 1000
@@ -40,7 +38,7 @@ _TRACK_IMAGES = 1000
 
 def run_folder(results: Path, config: RunConfig) -> RunFolder:
     """Where the run of a config leaves its record."""
-    return RunFolder(results, config, NASBench201().name)
+    return RunFolder(results, config, config.space)
 
 
 def run_one(
@@ -95,7 +93,7 @@ def run_one(
         finished = time.perf_counter()
         trained = supernet.record
         predictions = np.empty(len(target.archs), PREDICTION)
-        predictions["index"] = [space.index(arch) for arch in target.archs]
+        predictions["index"] = target.table.index(target.archs)
         predictions["accuracy"], predictions["loss"] = scores.T
         # With the truth beside them every metric can be computed again from the record alone.
         predictions["true"] = target.values(target.archs)
@@ -131,12 +129,11 @@ def _tracked(
         return log
     num = min(config.track_archs, len(target.archs))
     archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
-    true = target.values(archs)
     last = supernet.path / WEIGHTS
     for epoch, path in {**weights_by_epoch(supernet.path), len(log): last}.items():
         if epoch and epoch % config.track_every == 0:
             load_weights(supernet, path)
-            tau = _tau(config, supernet, archs, true, images)
+            tau = _tau(config, supernet, target, archs, images)
             log[epoch - 1] |= {"kendall_tau_b": tau, "num_archs": num}
     load_weights(supernet, last)
     return log
@@ -145,8 +142,8 @@ def _tracked(
 def _tau(
     config: RunConfig,
     supernet: Supernet,
+    target: Target,
     archs: list[Arch],
-    true: npt.NDArray[np.float64],
     images: ImageSet,
 ) -> float | None:
     scores = predict(
@@ -154,9 +151,9 @@ def _tau(
         supernet.sharing,
         archs,
         images,
-        NASBench201().canonical,
+        target.table.space.canonical,
         batch_size=config.score_batch_size,
-        num_images=_TRACK_IMAGES,
+        num_examples=_TRACK_IMAGES,
         precision=config.precision,
     )
-    return value_or_none(lambda: kendall_tau_b(scores.accuracy, true))
+    return value_or_none(lambda: kendall_tau_b(scores.score, target.values(archs)))

@@ -17,8 +17,8 @@ from benchmark.train.supernet import Supernet, stored_supernet
 from benchmark.workers.jobs import run_all
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.space import Arch
-from kshot_core.spaces import NASBench201
-from kshot_core.tasks.images import Batch, ImageSet
+from kshot_core.tasks.batches import Batch
+from kshot_core.tasks.images import ImageSet
 
 _SHARD = 32
 """Architectures that a process scores at a time, about."""
@@ -52,7 +52,8 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    unique, positions = work_list(archs, supernet.sharing, NASBench201().canonical)
+    canonical = config.space_settings().without_images().canonical
+    unique, positions = work_list(archs, supernet.sharing, canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")

@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
+from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars, progress_bars
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS
@@ -110,7 +111,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.search",
         description="Search for the most accurate architecture under limits on multiply-adds and "
         "parameters, with the weights of a K-shot supernet that is trained first. With no option "

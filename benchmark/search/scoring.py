@@ -11,7 +11,7 @@ from benchmark.train.supernet import Supernet
 from kshot_core.evaluation.scores import score_ensemble, score_one
 from kshot_core.search.methods import Scorer
 from kshot_core.space import Arch
-from kshot_core.tasks.images import Batch
+from kshot_core.tasks.batches import Batch
 from kshot_core.training.distributed import Processes
 
 

@@ -6,7 +6,6 @@ where it was. The table has the same format as any other.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import random
@@ -20,6 +19,7 @@ import pandas as pd
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
 from benchmark.datasets import DATASETS, DataRequest, load_splits
 from benchmark.records import environment
@@ -34,7 +34,8 @@ from kshot_core.retraining.standalone import (
 )
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.tasks.images import ImageSet, TrainingImages
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import ImageSet
 
 _CPU = torch.device("cpu")
 
@@ -78,7 +79,7 @@ def draw_archs(num: int) -> list[Arch]:
 @cache
 def _images(
     dataset: str, data: Path | None, device: torch.device
-) -> tuple[NASBench201, TrainingImages, ImageSet]:
+) -> tuple[NASBench201, TrainingBatches, ImageSet]:
     """Space with the images' sizes, training images, validation images; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
     space = NASBench201(
@@ -213,7 +214,7 @@ def _table(
 def main(argv: Sequence[str] | None = None) -> TruthTable:
     """Run the program; returns the table made."""
     recipe, defaults = StandaloneRecipe(), StandaloneConfig()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.standalone",
         description="Train architectures alone and write a truth table. A stopped run goes on.",
     )

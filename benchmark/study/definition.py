@@ -44,6 +44,7 @@ class Size:
         seeds: of each row.
         rows: names of the rows that are run at this size; None for all. The others stand in the
             table without a run.
+        more_datasets: on which each row is run as well.
         row_settings: name of a row -> settings that it has at this size alone, such as a limit.
         retrain_preset: of ``benchmark.config.retrain``, in studies that retrain.
         retrain: instead of that preset's settings.
@@ -54,6 +55,7 @@ class Size:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     rows: tuple[str, ...] | None = None
+    more_datasets: tuple[str, ...] = ()
     row_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     retrain_preset: str = "quick"
     retrain: Mapping[str, Any] = field(default_factory=dict)

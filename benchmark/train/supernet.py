@@ -91,8 +91,7 @@ def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
     path = results / "supernets" / config.dataset / config.space / f"{config.sharing}-K{config.K}"
     return ConfigFolder(
         path / f"seed{config.seed}-{config.run_id()}",
-        config.to_dict(),
-        config.run_id(),
+        config,
         ("seconds.training", "num_weight_steps", "num_simplex_steps"),
     )
 

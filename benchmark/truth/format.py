@@ -5,28 +5,29 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import lzma
 import re
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
-from kshot_core.spaces.nasbench201.space import NASBench201, to_string
+from benchmark.cli.numbers import read_number
+from benchmark.truth.reading import Rows, few
+from kshot_core.space import Space
+from kshot_core.spaces import SPACES
 
 SPLITS = ("train", "valid", "test", "valid+test")
 SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
 _NAME = re.compile(r"([a-z0-9][a-z0-9.-]*)/([a-z+]+)/([1-9][0-9]*)ep/(mean|seed[0-9]+)")
 # A column of this many archs that never passes 1 % holds fractions, not percent.
 _NUM_ROWS_TO_JUDGE_UNIT = 10
+# Rows that are looked at to tell which space a table is of.
+_NUM_ROWS_TO_JUDGE_SPACE = 20
 
 
 @dataclass(frozen=True, order=True)
@@ -44,8 +45,8 @@ class TruthColumn:
 
     @classmethod
     def parse(cls, text: str) -> TruthColumn:
-        """Read a name. Raises ``UserError`` when it is not of the four-part form."""
-        match = _NAME.fullmatch(text)
+        """Read a name, in any case. Raises ``UserError`` when it is not of the four-part form."""
+        match = _NAME.fullmatch(text.strip().lower())
         if match is None or match[2] not in SPLITS:
             raise UserError(
                 "a truth column is named <trained-on>/<split>/<epochs>ep/<mean or seedN>, such as "
@@ -55,10 +56,26 @@ class TruthColumn:
         return cls(match[1], match[2], int(match[3]), match[4])
 
 
-@cache
-def index_by_arch() -> Mapping[str, int]:
-    """The benchmark's index of every arch string."""
-    return {to_string(arch): index for index, arch in enumerate(NASBench201().archs())}
+def space_of(archs: Sequence[str]) -> Space:
+    """The space, with its default settings, that reads the first of ``archs`` that any reads.
+
+    NAS-Bench-201 where none reads any of them.
+    """
+    for text in archs[:_NUM_ROWS_TO_JUDGE_SPACE]:
+        for build in SPACES.values():
+            space: Space = build()
+            if is_arch(space, text):
+                return space
+    native: Space = SPACES["nasbench201"]()
+    return native
+
+
+def is_arch(space: Space, text: str) -> bool:
+    """Whether ``text`` is how the space writes one of its architectures."""
+    try:
+        return space.to_string(space.from_string(text)) == text
+    except ValueError:
+        return False
 
 
 def is_column(name: str) -> bool:
@@ -70,17 +87,10 @@ def is_column(name: str) -> bool:
     return True
 
 
-def few(items: Iterable[object], num: int = 5) -> str:
-    """The first ``num`` items as text, and how many more there are."""
-    texts = [str(item) for item in items]
-    more = f" and {len(texts) - num} more" if len(texts) > num else ""
-    return ", ".join(texts[:num]) + more
-
-
 def suffix_of(path: Path) -> str:
     """The suffix that says how a table is packed. Raises ``UserError`` for any other."""
     for suffix in SUFFIXES:
-        if path.name.endswith(suffix):
+        if path.name.lower().endswith(suffix):
             return suffix
     raise UserError(f"a truth table's file ends in {', '.join(SUFFIXES)}; got {path}")
 
@@ -93,95 +103,52 @@ def compress(text: str, path: Path) -> bytes:
     return lzma.compress(data) if suffix == ".csv.xz" else data
 
 
-def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read a CSV file, unpacking it by its suffix: the header and the rows, cells stripped.
-
-    Raises:
-        UserError: absent, truncated, not packed as the suffix says, not text, without rows, or a
-            row of another length than the header.
-    """
-    suffix = suffix_of(path)
-    try:
-        data = path.read_bytes()
-        if suffix == ".csv.gz":
-            data = gzip.decompress(data)
-        elif suffix == ".csv.xz":
-            data = lzma.decompress(data)
-        text = data.decode("utf-8-sig")
-    except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(
-            f"{path} cannot be unpacked ({error}): it is cut short or not a {suffix} file; "
-            "copy or download it again"
-        ) from None
-    except UnicodeDecodeError:
-        raise UserError(
-            f"{path} is not a text file: a truth table is UTF-8 CSV, or that packed as .csv.gz or "
-            ".csv.xz"
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"cannot read the truth table {path}: {error.strerror or error}; "
-            "give the path of a truth table"
-        ) from None
-    try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except csv.Error as error:
-        raise UserError(f"{path} is not CSV: {error}; export it as comma-separated text") from None
-    lines = [[cell.strip() for cell in line] for line in lines]
-    while lines and not any(lines[-1]):
-        lines.pop()
-    if len(lines) < 2 or not any(lines[0]):
-        raise UserError(f"{path} is empty: a header line and at least one arch wanted")
-    ragged = [n for n, line in enumerate(lines, start=1) if len(line) != len(lines[0])]
-    if ragged:
-        raise UserError(
-            f"{path}: {len(ragged)} lines do not have the header's {len(lines[0])} cells: line "
-            f"{few(ragged)}; the file may be cut short: copy or download it again"
-        )
-    return lines[0], lines[1:]
-
-
-def to_frame(
-    header: list[str], rows: list[list[str]], names: Mapping[str, str], path: Path
-) -> pd.DataFrame:
+def to_frame(rows: Rows, names: Mapping[str, str], path: Path) -> pd.DataFrame:
     """Turn text cells into a frame indexed by arch: empty is NaN, any other non-number an error.
 
     Args:
-        header: the file's column names, ``arch`` among them.
-        rows: the file's cells, as many in each row as there are names.
+        rows: the file's rows, with a column ``arch``, in any case.
         names: the columns to take, by their name in the file, and their name in the frame.
         path: the file, for messages.
 
     Raises:
         UserError: a name is malformed, or a cell is neither empty nor a finite number.
     """
-    for name in names.values():
-        _parse_in(name, path)
+    columns = [str(_parse_in(name, path)) for name in names.values()]
+    header = [name.lower() for name in rows.header]
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise UserError(f"{path} has columns of the same name: {few(twice)}; keep one of each")
-    values = np.full((len(rows), len(names)), np.nan)
+    values = np.full((len(rows.cells), len(names)), np.nan)
     wrong = []
     for column, old in enumerate(names):
-        place = header.index(old)
-        for row, cells in enumerate(rows):
+        place = rows.header.index(old)
+        for row, cells in enumerate(rows.cells):
             if cells[place]:
                 values[row, column] = _number(cells[place])
                 if np.isnan(values[row, column]):
-                    wrong.append(f"line {row + 2} {old}: {cells[place][:30]!r}")
+                    wrong.append(f"line {rows.lines[row]} {old}: {cells[place][:30]!r}")
     if wrong:
         raise UserError(
             f"{path}: cells should be percent or empty, but {len(wrong)} hold no finite number: "
             f"{few(wrong)}; correct these lines"
         )
-    archs = [cells[header.index("arch")] for cells in rows]
+    archs = [cells[header.index("arch")] for cells in rows.cells]
     index = pd.Index(archs, name="arch")
-    frame: pd.DataFrame = pd.DataFrame(values, index=index, columns=list(names.values()))
+    frame: pd.DataFrame = pd.DataFrame(values, index=index, columns=columns)
     return frame
 
 
-def check_frame(frame: pd.DataFrame, name: str) -> None:
+def check_frame(
+    frame: pd.DataFrame, name: str, space: Space, lines: Sequence[int] | None = None
+) -> None:
     """Check a table's content; ``name`` stands for it in the messages.
+
+    Args:
+        frame: the content.
+        name: of the table.
+        space: whose architectures these are.
+        lines: the line of the file that each row stands in; None for one row a line.
 
     Raises:
         UserError: no rows or columns, names or archs malformed or repeated, an empty cell in a
@@ -192,34 +159,39 @@ def check_frame(frame: pd.DataFrame, name: str) -> None:
     if not frame.columns.is_unique:
         again = few(frame.columns[frame.columns.duplicated()])
         raise UserError(f"{name} has columns of the same name: {again}; keep one of each")
+    lines = range(2, len(frame) + 2) if lines is None else lines
     archs = list(frame.index)
-    wrong = [_line(frame, row) for row, arch in enumerate(archs) if arch not in index_by_arch()]
+    wrong = [_line(frame, lines, row) for row, arch in enumerate(archs) if not is_arch(space, arch)]
     if wrong:
         raise UserError(
-            f"{name}: {len(wrong)} rows are no NAS-Bench-201 arch |op~0|+|op~0|op~1|+"
-            f"|op~0|op~1|op~2|: {few(wrong)}; correct these lines"
+            f"{name}: {len(wrong)} rows are no {space.name} arch like "
+            f"{space.to_string(space.extremes()[1])[:120]}: {few(wrong)}; correct these lines, or "
+            "name a table of this space"
         )
     twice = np.flatnonzero(frame.index.duplicated())
     if len(twice):
         raise UserError(
             f"{name} lists {len(twice)} archs more than once, again in "
-            f"{few(_line(frame, row) for row in twice)}; keep one row of each"
+            f"{few(_line(frame, lines, row) for row in twice)}; keep one row of each"
         )
     for column in [_parse_in(str(text), name) for text in frame.columns]:
-        _check_values(frame, column, name)
+        _check_values(frame, column, name, lines)
 
 
-def _check_values(frame: pd.DataFrame, column: TruthColumn, name: str) -> None:
+def _check_values(
+    frame: pd.DataFrame, column: TruthColumn, name: str, lines: Sequence[int]
+) -> None:
     values = frame[str(column)].to_numpy(dtype=np.float64)
     empty = np.flatnonzero(np.isnan(values))
+    listed = few(_line(frame, lines, row) for row in empty)
     if column.run == "mean" and len(empty):
         raise UserError(
             f"{name}: {column} is a mean and has {len(empty)} empty cells: "
-            f"{few(_line(frame, row) for row in empty)}; fill these cells or leave out the column"
+            f"{listed}; fill these cells or leave out the column"
         )
     outside = np.flatnonzero((values < 0) | (values > 100))
     if len(outside):
-        listed = few(f"{_line(frame, row)}: {values[row]:g}" for row in outside)
+        listed = few(f"{_line(frame, lines, row)}: {values[row]:g}" for row in outside)
         raise UserError(
             f"{name}: {len(outside)} accuracies of {column} are not in 0..100 percent: {listed}"
         )
@@ -231,12 +203,12 @@ def _check_values(frame: pd.DataFrame, column: TruthColumn, name: str) -> None:
 
 
 def _number(text: str) -> float:
-    """The finite number that ``text`` holds, or NaN."""
+    """The finite number that ``text`` holds, or NaN; percent never have groups of thousands."""
     try:
-        value = float(text)
+        value = read_number(text.removesuffix("%"), comma_is_decimal=True)
     except ValueError:
         return np.nan
-    return value if np.isfinite(value) and "_" not in text else np.nan
+    return value if np.isfinite(value) else np.nan
 
 
 def _parse_in(name: str, where: str | Path) -> TruthColumn:
@@ -246,5 +218,5 @@ def _parse_in(name: str, where: str | Path) -> TruthColumn:
         raise UserError(f"{where}: {error}") from None
 
 
-def _line(frame: pd.DataFrame, row: int | np.integer) -> str:
-    return f"line {row + 2} {str(frame.index[int(row)])[:90]!r}"
+def _line(frame: pd.DataFrame, lines: Sequence[int], row: int | np.integer) -> str:
+    return f"line {lines[int(row)]} {str(frame.index[int(row)])[:90]!r}"

@@ -25,7 +25,7 @@ is over the runs an arch has. 12-epoch runs have seeds 111 and 777, 200-epoch on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +35,10 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
-from benchmark.truth.format import few, index_by_arch, is_column, read_rows, to_frame
+from benchmark.truth.format import TruthColumn, is_column, to_frame
 from benchmark.truth.pickles import Report, check_md5, load_pbz2, load_pth, silent
-from benchmark.truth.table import TruthColumn, TruthTable
+from benchmark.truth.reading import few, is_table, read_rows
+from benchmark.truth.table import TruthTable
 from kshot_core.spaces.nasbench201.space import NUM_ARCHS, NASBench201, to_string
 
 SPLITS: Mapping[str, Mapping[str, str]] = {
@@ -92,7 +93,7 @@ def import_truth(
     """
     if not source.exists():
         raise UserError(f"no such file or folder: {source}; give the source's path")
-    if source.name.endswith((".csv", ".csv.gz", ".csv.xz")):
+    if source.is_file() and is_table(source):
         return import_csv(source, renames or {})
     if renames:
         raise UserError(f"--column renames columns of a CSV; {source} names its columns itself")
@@ -104,8 +105,8 @@ def import_truth(
     if ".pbz2" in source.name or ".tar" in source.name:
         hint = "; of NATS-Bench give the unpacked folder NATS-tss-v1_0-3ffb9-simple (tar -xf)"
     raise UserError(
-        "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, or a .csv, .csv.gz or "
-        f".csv.xz file; got {source}{hint}"
+        "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, or a .csv, .tsv or "
+        f".txt file, packed or not; got {source}{hint}"
     )
 
 
@@ -116,28 +117,34 @@ def import_csv(source: Path, renames: Mapping[str, str]) -> Imported:
         UserError: no ``arch`` column, nothing to take, a rename of a column that is not there, or
             content that a truth table refuses.
     """
-    header, rows = read_rows(source)
-    if "arch" not in header:
+    rows = read_rows(source)
+    header = rows.header
+    if "arch" not in map(str.lower, header):
         raise UserError(
             f"{source} needs a column named arch with the benchmark's strings; it has: "
             f"{few(map(repr, header), 8)}"
         )
+    plain = {name.lower(): name for name in header}
+    renames = {
+        old if old in header else plain.get(old.strip().lower(), old): new
+        for old, new in renames.items()
+    }
     absent = [name for name in renames if name not in header]
     if absent:
         raise UserError(f"{source} has no column {few(map(repr, absent))}; it has: {few(header)}")
     names = {old: str(TruthColumn.parse(new)) for old, new in renames.items()}
     names |= {name: name for name in header if name not in names and is_column(name)}
     names = {old: names[old] for old in header if old in names}
-    left_out = [name for name in header if name not in names and name != "arch"]
+    left_out = [name for name in header if name not in names and name.lower() != "arch"]
     if not names:
         raise UserError(
             f"{source} has no column named <trained-on>/<split>/<epochs>ep/<mean or seedN>, but "
             f"{few(map(repr, left_out), 8)}; say what a column is with "
             "--column 'OLD=cifar10/test/200ep/mean'"
         )
-    frame = to_frame(header, rows, names, source)
+    frame = to_frame(rows, names, source)
     note = (f"{len(left_out)} columns not of the four-part form: {few(left_out, 30)}",)
-    return Imported(_sorted_table(frame, source), note if left_out else ())
+    return Imported(_sorted_table(frame, source, rows.lines), note if left_out else ())
 
 
 def import_nats(folder: Path, report: Report = silent) -> Imported:
@@ -266,11 +273,13 @@ def _imported(rows: Mapping[str, Row], source: Path) -> Imported:
     return Imported(_sorted_table(frame.drop(columns=gaps), source), tuple(left_out))
 
 
-def _sorted_table(frame: pd.DataFrame, source: Path) -> TruthTable:
-    """Check the content, then put the rows in the benchmark's order."""
-    table = TruthTable(source, frame)
-    order = np.argsort([index_by_arch()[arch] for arch in frame.index])
-    return TruthTable(table.path, frame.iloc[order])
+def _sorted_table(
+    frame: pd.DataFrame, source: Path, lines: Sequence[int] | None = None
+) -> TruthTable:
+    """Check the content, then put the rows in the space's order, if it has one."""
+    table = TruthTable(source, frame, lines)
+    order = np.argsort(table.index([table.space.from_string(arch) for arch in table.frame.index]))
+    return TruthTable(table.path, table.frame.iloc[order])
 
 
 def _column_order(column: TruthColumn) -> tuple[int, int, int, str]:

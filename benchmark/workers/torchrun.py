@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from benchmark.cli.errors import UserError
 from benchmark.workers.jobs import one_thread
-from kshot_core.tasks.images import Part
+from kshot_core.tasks.batches import Part
 from kshot_core.training.distributed import ALONE, Processes
 
 

@@ -1,6 +1,6 @@
-"""Scores of architectures under shared weights: same images, same batch-norm policy, for all.
+"""Scores of architectures under shared weights: same examples, same batch-norm policy, for all.
 
-Shapes: A architectures, B images, K copies.
+Shapes: A architectures, B examples of a batch, K copies.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from torch.nn import functional as F
 
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
-from kshot_core.tasks.images import Batch, ImageSet
+from kshot_core.tasks.batches import Batch, ScoringBatches
+from kshot_core.tasks.images import CLASSIFICATION
+from kshot_core.tasks.task import Task, outputs_of
 from kshot_core.training.precision import precise
 from kshot_core.weights.bank import KShot
 from kshot_core.weights.many import runs_many_paths
@@ -27,14 +29,31 @@ class Scores:
     """What shared weights predict of architectures.
 
     Args:
-        accuracy: float32 (A,), percent of the images classified right.
-        loss: float32 (A,), mean cross-entropy in nats.
+        score: float32 (A,), the task's: of images the percent that are classified right.
+        loss: float32 (A,), the task's mean loss: of images cross-entropy in nats.
         num_scored: networks that really ran; equal ones run once.
+        task: says which way the score is better.
     """
 
-    accuracy: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32]
     loss: npt.NDArray[np.float32]
     num_scored: int
+    task: Task = CLASSIFICATION
+
+    @property
+    def merit(self) -> npt.NDArray[np.float32]:
+        """The score or, where lower ones are better, its negative (A,)."""
+        return self.score if self.task.higher_is_better else -self.score
+
+    @property
+    def ranking(self) -> npt.NDArray[np.int64]:
+        """Positions of the architectures (A,), best score first, equal ones as they were given."""
+        return np.argsort(-self.merit, kind="stable")
+
+
+def as_written(arch: Arch) -> Arch:
+    """The canonical form where every architecture is a network of its own: the arch itself."""
+    return arch
 
 
 def work_list(
@@ -64,22 +83,23 @@ def score_one(
     arch: Arch,
     batches: Sequence[Batch],
     precision: str = "float32",
+    task: Task = CLASSIFICATION,
 ) -> torch.Tensor:
-    """Accuracy (percent) and mean loss of one architecture, a tensor (2,) on its device.
+    """Score and mean loss of one architecture, a tensor (2,) on its device.
 
     The code is computed for this architecture alone and its weights merged once for all batches,
-    so that a score does not depend on which other architectures are asked for.
+    so that a score does not depend on which other architectures are asked for. A state that the
+    task carries starts afresh, and goes through the batches in their order.
     """
     code = sharing([arch])[0].to(batches[0][0].device)
-    sums = torch.zeros(2, device=code.device, dtype=torch.float64)
+    totals: list[torch.Tensor] = []
+    state: torch.Tensor | None = None
     with shared.merged(code) as network:
         for x, y in batches:
             with precise(x.device, precision):
-                logits = network(x, arch)
-            sums[0] += (logits.argmax(1) == y).sum()
-            sums[1] += F.cross_entropy(logits.float(), y, reduction="sum")
-    num_images = sum(len(y) for _, y in batches)
-    return sums * sums.new_tensor([100 / num_images, 1 / num_images])
+                outputs, state = outputs_of(task, lambda inputs: network(inputs, arch), x, state)
+            totals.append(task.totals(outputs[None], y))
+    return task.scores(sum(totals[1:], totals[0]), _num_targets(batches))[0]
 
 
 @torch.no_grad()
@@ -91,6 +111,8 @@ def score_ensemble(
     precision: str = "float32",
 ) -> torch.Tensor:
     """Accuracy (percent) and mean loss of one architecture by several banks (appendix D).
+
+    Of image classification alone: what members combine are probabilities of classes.
 
     Args:
         members: banks with the strategies that give their codes.
@@ -138,26 +160,29 @@ def score_several(
     archs: Sequence[Arch],
     batches: Sequence[Batch],
     precision: str = "float32",
+    task: Task = CLASSIFICATION,
 ) -> torch.Tensor:
-    """Accuracy and loss of several architectures in one pass, (m, 2): ``score_one`` up to rounding.
+    """Score and loss of several architectures in one pass, (m, 2): ``score_one`` up to rounding.
 
     Their codes are computed and their weights merged together.
     """
     network = shared.network
-    if len(archs) == 1 or not runs_many_paths(network):
-        return torch.stack([score_one(shared, sharing, arch, batches, precision) for arch in archs])
+    if len(archs) == 1 or task.carries or not runs_many_paths(network):
+        each = (score_one(shared, sharing, arch, batches, precision, task) for arch in archs)
+        return torch.stack(list(each))
     m = len(archs)
     codes = sharing(archs).to(batches[0][0].device)
     weights = shared.merging(codes)
-    sums = torch.zeros(m, 2, device=codes.device, dtype=torch.float64)
+    totals: list[torch.Tensor] = []
     for x, y in batches:
         with precise(x.device, precision):
-            logits = network.forward_many(x.expand(m, *x.shape), archs, weights)
-        sums[:, 0] += (logits.argmax(2) == y).sum(1)
-        losses = F.cross_entropy(logits.float().flatten(0, 1), y.repeat(m), reduction="none")
-        sums[:, 1] += losses.view(m, -1).sum(1)
-    num_images = sum(len(y) for _, y in batches)
-    return sums * sums.new_tensor([100 / num_images, 1 / num_images])
+            outputs = network.forward_many(x.expand(m, *x.shape), archs, weights)
+        totals.append(task.totals(outputs, y))
+    return task.scores(sum(totals[1:], totals[0]), _num_targets(batches))
+
+
+def _num_targets(batches: Sequence[Batch]) -> int:
+    return sum(y.numel() for _, y in batches)
 
 
 def iterate_scores(
@@ -167,17 +192,19 @@ def iterate_scores(
     batches: Sequence[Batch],
     num_paths: int = 1,
     precision: str = "float32",
+    task: Task = CLASSIFICATION,
 ) -> Iterator[tuple[float, float]]:
-    """Accuracy and loss of one architecture after another, in evaluation mode.
+    """Score and loss of one architecture after another, in evaluation mode.
 
     Args:
         shared: the bank.
         sharing: the strategy that gives the codes.
         archs: A architectures.
-        batches: images and labels, the same for all.
+        batches: inputs and targets, the same for all.
         num_paths: architectures in one pass. Only at 1 does a score not depend, in its last digits,
             on which others are asked for.
         precision: of the forward passes, see ``precise``.
+        task: what is scored.
 
     Raises:
         FloatingPointError: a loss is not finite. What the argmax of NaN makes of it is no score.
@@ -188,11 +215,11 @@ def iterate_scores(
     try:
         for start in range(0, len(archs), num_paths):
             chunk = archs[start : start + num_paths]
-            scores = score_several(shared, sharing, chunk, batches, precision).tolist()
-            for arch, (accuracy, loss) in zip(chunk, scores, strict=True):
+            scores = score_several(shared, sharing, chunk, batches, precision, task).tolist()
+            for arch, (score, loss) in zip(chunk, scores, strict=True):
                 if not math.isfinite(loss):
                     raise FloatingPointError(f"the loss of {arch} is {loss}: its training diverged")
-                yield accuracy, loss
+                yield score, loss
     finally:
         shared.train(modes[0])
         sharing.train(modes[1])
@@ -202,12 +229,13 @@ def predict(
     shared: KShot,
     sharing: Sharing,
     archs: Sequence[Arch],
-    images: ImageSet,
-    canonical: Callable[[Arch], Arch],
+    examples: ScoringBatches,
+    canonical: Callable[[Arch], Arch] = as_written,
     *,
     batch_size: int,
-    num_images: int | None = None,
+    num_examples: int | None = None,
     precision: str = "float32",
+    task: Task = CLASSIFICATION,
 ) -> Scores:
     """Score every architecture asked for.
 
@@ -215,15 +243,17 @@ def predict(
         shared: the bank.
         sharing: the strategy that gives the codes.
         archs: A architectures.
-        images: the images to classify, the same for all.
-        canonical: the space's ``canonical``; equal networks run once.
-        batch_size: images of a forward pass; under batch statistics part of the result.
-        num_images: how many of the images to use, the first ones; None for all.
+        examples: what to score them on, the same for all.
+        canonical: the space's ``canonical``, so that equal networks run once; where none is given
+            only an architecture that is asked for twice does.
+        batch_size: examples of a forward pass; under batch statistics part of the result.
+        num_examples: how many to use, the first ones; None for all.
         precision: of the forward passes, see ``precise``.
+        task: what is scored.
     """
-    batches = images.scoring_batches(batch_size, num_images)
+    batches = examples.scoring_batches(batch_size, num_examples)
     unique, positions = work_list(archs, sharing, canonical)
-    each = iterate_scores(shared, sharing, unique, batches, precision=precision)
+    each = iterate_scores(shared, sharing, unique, batches, precision=precision, task=task)
     scores = np.array(list(each), dtype=np.float32)
     scores = scores.reshape(-1, 2)[positions]
-    return Scores(scores[:, 0].copy(), scores[:, 1].copy(), len(unique))
+    return Scores(scores[:, 0].copy(), scores[:, 1].copy(), len(unique), task)

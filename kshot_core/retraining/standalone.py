@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from kshot_core.retraining.fleet import Fleet
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded, stream
-from kshot_core.tasks.images import ImageSet, TrainingImages
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import ImageSet
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def build_fleet(space: Space, archs: Sequence[Arch], seeds: Sequence[int]) -> Fl
 
 
 def train_standalone(
-    fleet: Fleet, images: TrainingImages, recipe: StandaloneRecipe, seeds: Sequence[int]
+    fleet: Fleet, images: TrainingBatches, recipe: StandaloneRecipe, seeds: Sequence[int]
 ) -> None:
     """Train a fleet in place.
 

@@ -16,11 +16,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kshot_core.checks import (
+    check_above_zero,
+    check_at_least,
+    check_below_one,
+    check_not_negative,
+)
+from kshot_core.names import check_one_of
 from kshot_core.retraining.rmsprop import RMSProp
 from kshot_core.streams import stream
-from kshot_core.tasks.images import ImageSet, TrainingImages
-from kshot_core.training.precision import PRECISIONS, at_least_float32, precise
-from kshot_core.training.states import part_of
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.task import at_least_float32
+from kshot_core.training.precision import PRECISIONS, precise
+from kshot_core.training.states import part_of, refused_if_unfit, statistics_of
 from kshot_core.training.trainer import DivergedError
 
 Average = Callable[[Sequence[Tensor]], None]
@@ -71,22 +80,13 @@ class RetrainRecipe:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""
-        for name, least in {"epochs": 1, "batch_size": 2}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("learning_rate", "decay_epochs", "epsilon"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("warmup_epochs", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        for name in ("momentum", "rms_decay", "label_smoothing", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 0 or more and below 1, got {getattr(self, name)}")
+        check_at_least(self, {"epochs": 1, "batch_size": 2})
+        check_above_zero(self, "learning_rate", "decay_epochs", "epsilon")
+        check_not_negative(self, "warmup_epochs", "weight_decay")
+        check_below_one(self, "momentum", "rms_decay", "label_smoothing", "ema")
         if not 0 < self.decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, got {self.decay}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision is one of {PRECISIONS}, got {self.precision!r}")
+        check_one_of("precision", self.precision, PRECISIONS)
 
     def learning_rate_at(self, epoch: float) -> float:
         """The learning rate of a step that begins after ``epoch`` epochs, whole ones and parts."""
@@ -126,7 +126,7 @@ class Retraining:
     def __init__(
         self,
         network: nn.Module,
-        images: TrainingImages,
+        images: TrainingBatches,
         recipe: RetrainRecipe,
         seed: int,
         average: Average = _leave,
@@ -166,7 +166,7 @@ class Retraining:
             rate = self.recipe.learning_rate_at(self.epoch + index / self.steps_per_epoch)
             losses.append(self._step(x, y, rate))
         mean = torch.stack(losses).mean()
-        self.average([mean, *_statistics(self.network), *_statistics(self.averaged)])
+        self.average([mean, *statistics_of(self.network), *statistics_of(self.averaged)])
         self.epoch += 1
         loss = mean.item()
         if not math.isfinite(loss):
@@ -219,7 +219,7 @@ class Retraining:
         Raises:
             ValueError: the state is of another network.
         """
-        try:
+        with refused_if_unfit():
             self.network.load_state_dict(part_of(state, "network/"))
             self.averaged.load_state_dict(part_of(state, "averaged/"))
             for label, values in (
@@ -230,8 +230,6 @@ class Retraining:
                     value.copy_(state[f"{label}/{at}"].view_as(value))
             self.stream.set_state(state["stream"].cpu())
             self.epoch, self.num_steps = state["counts"].tolist()
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise ValueError(f"the state does not fit this training: {error}") from None
 
 
 @torch.no_grad()
@@ -271,8 +269,3 @@ def top_k(
 def _tensors(network: nn.Module) -> list[Tensor]:
     """Parameters and buffers."""
     return [*network.parameters(), *network.buffers()]
-
-
-def _statistics(network: nn.Module) -> list[Tensor]:
-    """Running statistics without their counters."""
-    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]

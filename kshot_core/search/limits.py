@@ -50,6 +50,8 @@ class Limits:
             limit = getattr(self, name)
             if limit is not None and not 0 < limit < math.inf:
                 raise ValueError(f"{name} must be above 0 and finite, got {limit}")
+        if (self.min_flops or 0) > (self.max_flops or math.inf):
+            raise ValueError(f"min_flops {self.min_flops} is above max_flops {self.max_flops}")
 
     def excess(self, space: Space, arch: Arch) -> float:
         """How far ``arch`` is outside, each limit's excess as a share of it, added; 0 within."""
@@ -94,8 +96,6 @@ def check_reachable(space: Space, limits: Limits) -> None:
         raise _unreachable(Limits(max_flops=limits.max_flops), flops)
     if limits.min_flops is not None and limits.min_flops > flops[1]:
         raise _unreachable(Limits(min_flops=limits.min_flops), flops)
-    if limits.min_flops is not None and limits.min_flops > (limits.max_flops or math.inf):
-        raise _unreachable(Limits(limits.max_flops, None, limits.min_flops), flops)
     if limits.max_params is not None and limits.max_params < params[0]:
         raise _unreachable(Limits(max_params=limits.max_params), params)
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
+from kshot_core.checks import check_at_least
 from kshot_core.search.limits import Limits, check_reachable, none_found
 from kshot_core.search.survival import Survivors
 from kshot_core.search.variation import Unseen, cross, mutate
@@ -59,9 +60,7 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        for name in ("population", "generations"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_at_least(self, {"population": 1, "generations": 1})
         if not 1 <= self.parents <= self.population:
             raise ValueError(
                 f"parents must be 1 to the population of {self.population}, got {self.parents}"

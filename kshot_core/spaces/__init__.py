@@ -2,7 +2,12 @@
 
 from kshot_core.spaces.mobilenetv2.space import MobileNetV2
 from kshot_core.spaces.nasbench201.space import NASBench201
+from kshot_core.spaces.nasbench_macro import NASBenchMacro
 
-__all__ = ["SPACES", "MobileNetV2", "NASBench201"]
+__all__ = ["SPACES", "MobileNetV2", "NASBench201", "NASBenchMacro"]
 
-SPACES = {"mobilenetv2": MobileNetV2, "nasbench201": NASBench201}
+SPACES = {
+    "mobilenetv2": MobileNetV2,
+    "nasbench201": NASBench201,
+    "nasbench_macro": NASBenchMacro,
+}

@@ -1,4 +1,6 @@
-"""Images on the device as one tensor; batches cut, cropped and flipped from it in few kernels.
+"""Image classification, and images on the device as one tensor.
+
+Batches are cut, cropped and flipped from it in few kernels.
 
 Every random number comes from a generator on the CPU that the caller passes, so the batches of a
 seed are the same on every device. Shapes: N images of the set, B images of a batch, C channels,
@@ -8,52 +10,48 @@ H×W pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, overload
+from typing import ClassVar, final, overload
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Batch = tuple[Tensor, Tensor]
-"""Images float32 (B, C, H, W) and labels int64 (B,)."""
+from kshot_core.tasks.batches import WHOLE, Batch, Part
+from kshot_core.tasks.task import Task, at_least_float32
 
 
-@dataclass(frozen=True)
-class Part:
-    """Which part of every batch a process takes: number ``rank`` of ``num`` equal ones."""
+@final
+class ImageClassification(Task):
+    """Logits (B, num_classes) of labels; scored by accuracy in percent."""
 
-    rank: int = 0
-    num: int = 1
+    score: ClassVar[str] = "accuracy (percent)"
+    higher_is_better: ClassVar[bool] = True
+    carries: ClassVar[bool] = False
 
-    def of(self, batch_size: int) -> slice:
-        """Positions in a batch. Raises ``ValueError`` where ``batch_size`` does not divide."""
-        if batch_size % self.num:
-            raise ValueError(f"a batch of {batch_size} does not divide among {self.num} processes")
-        size = batch_size // self.num
-        return slice(self.rank * size, (self.rank + 1) * size)
+    def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy of each path: (m, B, num_classes) and labels (m, B) to (m,)."""
+        logits, labels = at_least_float32(outputs).flatten(0, 1), targets.flatten()
+        if len(outputs) == 1:  # one kernel takes the mean, too
+            return F.cross_entropy(logits, labels).view(1)
+        return F.cross_entropy(logits, labels, reduction="none").view(targets.shape).mean(1)
+
+    def totals(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Number of images classified right, and the sum of the loss, (m, 2)."""
+        m, logits = len(outputs), outputs.float().flatten(0, 1)
+        if m == 1:
+            losses = F.cross_entropy(logits, targets, reduction="sum").view(1)
+        else:
+            each = F.cross_entropy(logits, targets.repeat(m), reduction="none")
+            losses = each.view(m, -1).sum(1)
+        return torch.stack([(outputs.argmax(2) == targets).sum(1).double(), losses.double()], 1)
+
+    def scores(self, totals: Tensor, num_targets: int) -> Tensor:
+        """Percent of the images classified right, and mean loss in nats, (m, 2)."""
+        return totals * totals.new_tensor([100 / num_targets, 1 / num_targets])
 
 
-WHOLE = Part()
-"""All of every batch."""
-
-
-class TrainingImages(Protocol):
-    """Where a training gets its batches: ``ImageSet``, or images read from files as they go."""
-
-    def __len__(self) -> int:
-        """Number of images N."""
-        ...
-
-    def training_batches(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-        """One pass in random order, augmented; an incomplete last batch is left out.
-
-        Args:
-            batch_size: images of a batch, of all processes together.
-            generator: what the pass is drawn from, the same in every process. It is left in the
-                same state whatever part of the batches this process takes.
-        """
-        ...
+CLASSIFICATION = ImageClassification()
+"""The task where none is named."""
 
 
 def scale_and_shift(

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from kshot_core.tasks.images import WHOLE, Part
+from kshot_core.tasks.batches import WHOLE, Part
 
 
 class Processes:

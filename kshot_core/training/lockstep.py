@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from kshot_core.training.precision import precise
-from kshot_core.training.steps import Engine, Step, losses_of, run_step
+from kshot_core.training.steps import Engine, Step, run_step
 from kshot_core.weights.bank import KShot
 from kshot_core.weights.many import Members, Weights, runs_many_paths
 
@@ -113,7 +113,7 @@ def run_steps(steps: Sequence[Step]) -> list[Tensor]:
     results: dict[int, Tensor] = {}
     for positions in alike.values():
         network = steps[positions[0]].shared.network
-        together = len(positions) > 1 and steps[positions[0]].batch_paths
+        together = len(positions) > 1 and steps[positions[0]].in_one_pass
         if not together or not runs_many_paths(network):
             results |= {position: run_step(steps[position]) for position in positions}
             continue
@@ -121,8 +121,8 @@ def run_steps(steps: Sequence[Step]) -> list[Tensor]:
         archs = [arch for step in group for arch in step.archs]
         x = torch.cat([step.x for step in group])
         with precise(x.device, group[0].precision):
-            logits = network.forward_many(x, archs, _SeveralBanks(group))
-        losses = losses_of(logits, torch.cat([step.y for step in group]))
+            outputs = network.forward_many(x, archs, _SeveralBanks(group))
+        losses = group[0].task.losses(outputs, torch.cat([step.y for step in group]))
         weighted = losses * torch.cat([step.weights for step in group])
         weighted.sum().backward()  # type: ignore[no-untyped-call]
         parts = torch.split(losses.detach(), [len(step.archs) for step in group])
@@ -133,7 +133,8 @@ def run_steps(steps: Sequence[Step]) -> list[Tensor]:
 def _form(step: Step) -> object:
     """What steps must have in common to run in one pass."""
     x = step.x
-    return step.batch_paths, step.precision, x.shape[1:], x.device, x.dtype, _shapes(step.shared)
+    kind = step.task, step.batch_paths, step.precision
+    return *kind, x.shape[1:], x.device, x.dtype, _shapes(step.shared)
 
 
 def _shapes(shared: KShot) -> tuple[tuple[str, int], ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+
+from kshot_core.names import check_one_of
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -21,14 +22,8 @@ def precise(device: torch.device, precision: str) -> AbstractContextManager[obje
     Raises:
         ValueError: another precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is one of {PRECISIONS}, got {precision!r}")
+    check_one_of("precision", precision, PRECISIONS)
     if precision == "float32":
         return nullcontext()
     # Merged weights are read once: nothing to keep converted.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """The tensor, widened if it has 16 bits: for losses."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

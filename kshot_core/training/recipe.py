@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from kshot_core.checks import (
+    check_above_zero,
+    check_at_least,
+    check_below_one,
+    check_not_negative,
+)
+from kshot_core.names import check_one_of
 from kshot_core.training.precision import PRECISIONS
 
 
@@ -99,34 +105,29 @@ class Recipe:
             "precision": PRECISIONS,
         }
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} is one of {allowed}, got {getattr(self, name)!r}")
-        for name, least in {
-            "epochs": 0,
-            "batch_size": 2,
-            "warmup_epochs": 0,
-            "num_groups": 1,
-            "simplex_batch_size": 0,
-            "simplex_every": 2,
-        }.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        for name in ("learning_rate", "simplex_learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in (
+            check_one_of(name, getattr(self, name), allowed)
+        check_at_least(
+            self,
+            {
+                "epochs": 0,
+                "batch_size": 2,
+                "warmup_epochs": 0,
+                "num_groups": 1,
+                "simplex_batch_size": 0,
+                "simplex_every": 2,
+            },
+        )
+        check_above_zero(self, "learning_rate", "simplex_learning_rate")
+        check_not_negative(
+            self,
             "min_learning_rate",
-            "momentum",
             "weight_decay",
             "simplex_weight_decay",
             "gradient_clip",
             "balance",
             "regularisation",
-        ):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        if self.momentum >= 1:
-            raise ValueError(f"momentum must be below 1, got {self.momentum}")
+        )
+        check_below_one(self, "momentum")
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:

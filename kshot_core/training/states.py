@@ -1,8 +1,12 @@
-"""State of a training as tensors by name, so that it can be kept in files that run no code."""
+"""What a training may take hold of: parameters for a while, its state as tensors by name.
+
+Such a state can be kept in files that run no code.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +16,33 @@ from torch import Tensor, nn
 def part_of(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with ``prefix``, by the rest of their names."""
     return {name[len(prefix) :]: v for name, v in state.items() if name.startswith(prefix)}
+
+
+@contextmanager
+def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Parameters that ask for no gradient for a while, so that none is computed for them."""
+    asking = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in asking:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def refused_if_unfit() -> Iterator[None]:
+    """Taking up a state: one of another training is refused with ``ValueError``."""
+    try:
+        yield
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise ValueError(f"the state does not fit this training: {error}") from None
+
+
+def statistics_of(network: nn.Module) -> list[Tensor]:
+    """Running statistics, without their counters."""
+    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
 
 
 def optimizer_state(

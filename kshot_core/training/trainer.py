@@ -4,7 +4,7 @@
 generators and all of its state can be taken out as tensors, so that a run stopped after any epoch
 and restored ends with the same bytes.
 
-Shapes: B images of a batch, K copies, m architectures (groups) of a simplex step.
+Shapes: B examples of a batch, K copies, m architectures (groups) of a simplex step.
 """
 
 from __future__ import annotations
@@ -19,13 +19,26 @@ from kshot_core.sampling import Sampler, sample
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 from kshot_core.streams import stream
-from kshot_core.tasks.images import TrainingImages
+from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks.images import CLASSIFICATION
+from kshot_core.tasks.task import Memory, Task
+from kshot_core.training.code_figures import relative_entropy, spread, unbalanced
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthRegularisation
-from kshot_core.training.states import optimizer_state, part_of, restore_optimizer
+from kshot_core.training.states import (
+    frozen,
+    optimizer_state,
+    part_of,
+    refused_if_unfit,
+    restore_optimizer,
+    statistics_of,
+)
 from kshot_core.training.steps import Engine, Step, run_step
 from kshot_core.weights.bank import KShot
+
+_Batch = tuple[Tensor, Tensor, Memory | None]
+"""Inputs, targets, and what their stream carries."""
 
 
 class DivergedError(RuntimeError):
@@ -39,12 +52,13 @@ class Trainer:
         shared: the bank.
         sharing: the strategy; trained by simplex steps if it has parameters.
         sampler: draws the paths of weight steps and of simplex steps.
-        images: training images.
+        examples: what is trained on.
         recipe: settings.
-        seed: of the order of images, their augmentation, and the paths.
+        seed: of the order of examples, their augmentation, and the paths.
         engine: runs the steps; ``Lockstep`` has one that runs them with those of other trainings.
-        processes: those that train together; ``images`` gives this one its part of each batch.
+        processes: those that train together; ``examples`` gives this one its part.
         widths: r_c, for spaces that have widths.
+        task: whose losses these are.
     """
 
     def __init__(
@@ -52,12 +66,13 @@ class Trainer:
         shared: KShot,
         sharing: Sharing,
         sampler: Sampler,
-        images: TrainingImages,
+        examples: TrainingBatches,
         recipe: Recipe,
         seed: int,
         engine: Engine = run_step,
         processes: Processes = ALONE,
         widths: WidthRegularisation | None = None,
+        task: Task = CLASSIFICATION,
     ) -> None:
         processes.part.of(recipe.batch_size)
         num_images = recipe.images_of_simplex_step
@@ -67,10 +82,15 @@ class Trainer:
                 f"a simplex step of {num_images} images leaves fewer than 2 images for each of "
                 f"{recipe.num_groups} groups in each of {processes.part.num} processes"
             )
+        if task.carries and num_images // processes.part.num % recipe.num_groups:
+            raise ValueError(
+                f"a simplex step of {num_images} sequences with a carried state does not divide "
+                f"among {recipe.num_groups} groups in each of {processes.part.num} processes"
+            )
         if sharing.K != shared.K:
             raise ValueError(f"the strategy has K = {sharing.K}, the bank K = {shared.K}")
         self.shared, self.sharing, self.sampler = shared, sharing, sampler
-        self.images, self.recipe, self.engine = images, recipe, engine
+        self.examples, self.recipe, self.engine, self.task = examples, recipe, engine, task
         self.processes = processes
         self.bank = list(shared.parameters())
         self._coasting: list[nn.Parameter] = []
@@ -117,24 +137,24 @@ class Trainer:
         """
         recipe, warm = self.recipe, self.epoch < self.recipe.warmup_epochs
         learns = self.simplex_optimizer is not None and not warm
-        batches = self.images.training_batches(recipe.batch_size, self.streams["batches"])
-        extra: Iterator[tuple[Tensor, Tensor]] | None = None
+        batches = self._batches(recipe.batch_size, "batches")
+        extra: Iterator[_Batch] | None = None
         if learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra":
             extra = self._extra_batches()
-        per_epoch = len(self.images) // recipe.batch_size
+        per_epoch = len(self.examples) // recipe.batch_size
         seen: dict[str, list[Tensor]] = {}
         self._epoch_codes.clear()
         # The cosine runs over the share of images seen, whatever kind of step saw them.
-        for index, (x, y) in enumerate(batches):
+        for index, (x, y, memory) in enumerate(batches):
             self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
             # Counted over the whole training, as in algorithm 2: an epoch may be no multiple.
             step = self.num_weight_steps + self.num_simplex_steps
             if learns and recipe.schedule == "joint":
-                _append(seen, self._joint_step(x, y))
+                _append(seen, self._joint_step(x, y, memory))
             elif learns and (step + 1) % recipe.simplex_every == 0 and extra is None:
-                _append(seen, self._simplex_step(x, y))
+                _append(seen, self._simplex_step(x, y, memory))
             else:
-                _append(seen, self._weight_step(x, y, warm))
+                _append(seen, self._weight_step(x, y, warm, memory))
                 # r - 1 weight steps for each simplex step, as when they share the epoch's batches.
                 if extra is not None and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
                     _append(seen, self._simplex_step(*next(extra)))
@@ -143,8 +163,7 @@ class Trainer:
             self._start_all_from_the_first()
         means = {name: torch.stack(values).mean() for name, values in seen.items()}
         # Running statistics are each process's own; all are to go on with the same ones.
-        running = [buffer for buffer in self.shared.buffers() if buffer.is_floating_point()]
-        self.processes.average([*means.values(), *running])
+        self.processes.average([*means.values(), *statistics_of(self.shared)])
         figures: dict[str, float] = {"epoch": self.epoch}
         figures |= {name: value.item() for name, value in means.items()}
         for name, value in figures.items():
@@ -154,18 +173,24 @@ class Trainer:
                     "lower the learning rate or clip the gradient"
                 )
         if self._epoch_codes and self.shared.K > 1:
-            figures |= _spread(torch.cat(self._epoch_codes))
+            figures |= spread(torch.cat(self._epoch_codes))
         figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         figures["num_weight_steps"] = self.num_weight_steps
         figures["num_simplex_steps"] = self.num_simplex_steps
         return figures
 
-    def _extra_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Images of simplex steps, without end: large batches may go through them several times."""
+    def _batches(self, batch_size: int, purpose: str) -> Iterator[_Batch]:
+        """One pass; what it carries from batch to batch begins and ends with it."""
+        memory: Memory | None = None
+        for x, y in self.examples.training_batches(batch_size, self.streams[purpose]):
+            if memory is None and self.task.carries:
+                memory = Memory(len(x))
+            yield x, y, memory
+
+    def _extra_batches(self) -> Iterator[_Batch]:
+        """Batches of simplex steps, without end: large ones may go through them several times."""
         while True:
-            yield from self.images.training_batches(
-                self.recipe.images_of_simplex_step, self.streams["simplex batches"]
-            )
+            yield from self._batches(self.recipe.images_of_simplex_step, "simplex batches")
 
     def _set_learning_rate(self, progress: float) -> None:
         low, high = self.recipe.min_learning_rate, self.recipe.learning_rate
@@ -185,7 +210,9 @@ class Trainer:
                 if momentum is not None:
                     momentum.copy_(momentum[:1].expand_as(momentum))
 
-    def _weight_step(self, x: Tensor, y: Tensor, warm: bool) -> dict[str, Tensor]:
+    def _weight_step(
+        self, x: Tensor, y: Tensor, warm: bool, memory: Memory | None = None
+    ) -> dict[str, Tensor]:
         """Train the bank with the codes as they are (eq. 9)."""
         archs = self.sampler(self.streams["paths"])
         codes = self._codes(archs, warm)
@@ -195,11 +222,11 @@ class Trainer:
         if self.recipe.compensate:
             weights = weights / codes.square().sum(1)
         self._zero_bank_gradients()
-        images, labels = x.expand(m, *x.shape), y.expand(m, *y.shape)
-        losses = self._run(images, labels, archs, codes, weights)
+        x, y = x.expand(m, *x.shape), y.expand(m, *y.shape)
+        losses = self._run(x, y, archs, codes, weights, memory)
         self._epoch_codes.append(codes)
         self._update_bank(self._norm_of_merged(codes, weights))
-        return {"weight_loss": losses.mean(), "code_entropy": _relative_entropy(codes)}
+        return {"weight_loss": losses.mean(), "code_entropy": relative_entropy(codes)}
 
     def _codes(self, archs: Sequence[Arch], warm: bool) -> Tensor:
         """Codes (m, K) of a weight step's paths."""
@@ -222,19 +249,21 @@ class Trainer:
             return None
         return (weights.square() * codes.square().sum(1)).mean().sqrt()
 
-    def _simplex_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def _simplex_step(
+        self, x: Tensor, y: Tensor, memory: Memory | None = None
+    ) -> dict[str, Tensor]:
         """Train the simplex-net with the bank as it is, on m paths of B/m images (eq. 8, 17)."""
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["simplex paths"])
-        with _frozen(self.bank):
-            loss, others = self._grouped_loss(x, y, archs)
+        with frozen(self.bank):
+            loss, others = self._grouped_loss(x, y, archs, memory)
         self._update_simplex()
         return {"simplex_loss": loss, **others}
 
-    def _joint_step(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def _joint_step(self, x: Tensor, y: Tensor, memory: Memory | None = None) -> dict[str, Tensor]:
         """Train bank and simplex-net by the same gradient (appendix G)."""
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["paths"])
         self._zero_bank_gradients()
-        loss, others = self._grouped_loss(x, y, archs)
+        loss, others = self._grouped_loss(x, y, archs, memory)
         with torch.no_grad():
             self._epoch_codes.append(self.sharing(archs))
         self._update_bank()
@@ -242,7 +271,7 @@ class Trainer:
         return {"weight_loss": loss, **others}
 
     def _grouped_loss(
-        self, x: Tensor, y: Tensor, archs: list[Arch]
+        self, x: Tensor, y: Tensor, archs: list[Arch], memory: Memory | None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss of m architectures, each on its own B/m images; a remainder is left out.
 
@@ -257,21 +286,25 @@ class Trainer:
             others["width_regularisation"] = distance.detach()
         codes = self.sharing(archs)
         if self.recipe.balance > 0:
-            unbalanced = _unbalanced(self.sharing(archs))
-            (self.recipe.balance * unbalanced).backward()  # type: ignore[no-untyped-call]
-            others["imbalance"] = unbalanced.detach()
+            imbalance = unbalanced(self.sharing(archs))
+            (self.recipe.balance * imbalance).backward()  # type: ignore[no-untyped-call]
+            others["imbalance"] = imbalance.detach()
         m, size = len(archs), len(x) // len(archs)
-        x, y = x[: m * size].view(m, size, *x.shape[1:]), y[: m * size].view(m, size)
-        losses = self._run(x, y, archs, codes, codes.new_full((m,), 1 / m))
+        x, y = (one[: m * size].view(m, size, *one.shape[1:]) for one in (x, y))
+        losses = self._run(x, y, archs, codes, codes.new_full((m,), 1 / m), memory)
         return losses.mean(), others
 
     def _run(
-        self, x: Tensor, y: Tensor, archs: Sequence[Arch], codes: Tensor, weights: Tensor
+        self,
+        x: Tensor,
+        y: Tensor,
+        archs: Sequence[Arch],
+        codes: Tensor,
+        weights: Tensor,
+        memory: Memory | None,
     ) -> Tensor:
-        recipe = self.recipe
-        return self.engine(
-            Step(self.shared, x, y, archs, codes, weights, recipe.batch_paths, recipe.precision)
-        )
+        settings = self.recipe.batch_paths, self.recipe.precision, self.task, memory
+        return self.engine(Step(self.shared, x, y, archs, codes, weights, *settings))
 
     def _zero_bank_gradients(self) -> None:
         # A gradient of None leaves a parameter alone, one of zeros lets it decay and coast.
@@ -325,7 +358,7 @@ class Trainer:
         Raises:
             ValueError: the state is of another network or strategy.
         """
-        try:
+        with refused_if_unfit():
             self.shared.load_state_dict(part_of(state, "shared/"))
             self.sharing.load_state_dict(part_of(state, "sharing/"))
             restore_optimizer("sgd", self.optimizer, state)
@@ -337,8 +370,6 @@ class Trainer:
             self.epoch, self.num_weight_steps, self.num_simplex_steps = counts
             for parameter, used in zip(self.bank, state["used"].tolist(), strict=True):
                 parameter.grad = torch.zeros_like(parameter) if used else None
-        except (KeyError, RuntimeError) as error:
-            raise ValueError(f"the state does not fit this training: {error}") from None
 
 
 def fit(trainer: Trainer) -> Iterator[dict[str, float]]:
@@ -347,44 +378,6 @@ def fit(trainer: Trainer) -> Iterator[dict[str, float]]:
         yield trainer.run_epoch()
 
 
-class _frozen:
-    """Parameters that ask for no gradient for a while, so that none is computed for them."""
-
-    def __init__(self, parameters: list[nn.Parameter]) -> None:
-        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
-
-    def __enter__(self) -> None:
-        for parameter in self.parameters:
-            parameter.requires_grad_(False)
-
-    def __exit__(self, *exception: object) -> None:
-        for parameter in self.parameters:
-            parameter.requires_grad_(True)
-
-
 def _append(seen: dict[str, list[Tensor]], figures: dict[str, Tensor]) -> None:
     for name, value in figures.items():
         seen.setdefault(name, []).append(value)
-
-
-def _relative_entropy(codes: Tensor) -> Tensor:
-    num = codes.shape[1]
-    if num == 1:
-        return codes.new_ones(())
-    entropy: Tensor = -(codes * codes.clamp_min(1e-12).log()).sum(1).mean() / math.log(num)
-    return entropy
-
-
-def _unbalanced(codes: Tensor) -> Tensor:
-    """Log K - H of the mean of codes (m, K): 0 where the copies are used alike, log K for one."""
-    mean = codes.mean(0)
-    return math.log(len(mean)) + (mean * mean.clamp_min(1e-12).log()).sum()
-
-
-def _spread(codes: Tensor) -> dict[str, float]:
-    """How much codes (A, K) differ between architectures."""
-    top = codes.argmax(1).bincount(minlength=codes.shape[1])
-    return {
-        "code_sd": codes.std(0, correction=0).mean().item(),
-        "top_copy_share": top.max().item() / len(codes),
-    }

@@ -16,16 +16,21 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn.utils import parametrize
 
 from kshot_core.space import Arch
-from kshot_core.streams import seeded
-from kshot_core.weights.many import Members, Weights, runs_many_paths
+from kshot_core.weights.calls import Call, Entered, Mode, current, eagerly, follow_checkpoints, mode
+from kshot_core.weights.copies import drawn_copies
+from kshot_core.weights.many import Weights, runs_many_paths
+from kshot_core.weights.merging import Merging, merge
+from kshot_core.weights.module_checks import check_arch, check_network, check_number
+from kshot_core.weights.stand_ins import of_call, stand_in, views
 
 
 @cache
@@ -44,14 +49,16 @@ class KShot(nn.Module):
     """K copies of a supernet's parameters behind the call ``shared(images, arch, code)``.
 
     ``parameters()`` are the bank: one tensor (K, P) per group. A training step leaves gradients on
-    the groups its path used and ``None`` on the others.
+    the groups its path used and ``None`` on the others. While a code merges, the network is the
+    plain one with merged weights, in each thread and task for itself; at all other times its
+    parameters cannot be read. ``docs/wrapping.md`` lists what works and what is refused.
 
     Args:
         supernet: called as ``supernet(images, arch)``; copied, and left as it is. Its buffers
             (running statistics, say) are shared by all copies. Copy 0 has its parameters; the
-            others are drawn anew by each submodule's ``reset_parameters()``. A parameter of a
-            module without that method starts equal in all copies; for full control use
-            ``from_supernets``.
+            others are drawn anew by each submodule's ``reset_parameters()``, but for frozen ones.
+            What no module draws starts equal in all copies, and a warning names it unless it is
+            constant; for full control use ``from_supernets``.
         K: number of copies, at least 1.
         seed: of the other copies' initial weights. No global random state is read or changed.
         group: maps a parameter's name to a group. Parameters of one group lie side by side and
@@ -59,6 +66,8 @@ class KShot(nn.Module):
             paths use together (``NASBench201.parameter_group``). Grouping changes no result
             where a group is used whole or not at all.
     """
+
+    network: nn.Module
 
     def __init__(
         self,
@@ -68,15 +77,11 @@ class KShot(nn.Module):
         seed: int = 0,
         group: Callable[[str], str] = each_alone,
     ) -> None:
-        if K < 1:
-            raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
-        _refuse_references(supernet)
-        copies = [copy.deepcopy(supernet) for _ in range(K)]
-        with seeded(seed):
-            for other in copies[1:]:
-                _reset(other.cpu())
+        check_number(K)
+        check_network(supernet, KShot)
+        copies = drawn_copies(supernet, int(K), seed)
         super().__init__()
-        self._build(copies, group)
+        self._build(copies, group, _marks(supernet))
 
     @classmethod
     def from_supernets(
@@ -86,14 +91,18 @@ class KShot(nn.Module):
         if not supernets:
             raise ValueError("a bank needs at least one supernet, got none")
         for supernet in supernets:
-            _refuse_references(supernet)
+            check_network(supernet, KShot)
         shared = cls.__new__(cls)
         nn.Module.__init__(shared)
-        shared._build([copy.deepcopy(supernet) for supernet in supernets], group)
+        copies = [copy.deepcopy(supernet) for supernet in supernets]
+        shared._build(copies, group, _marks(supernets[0]))
         return shared
 
-    def _build(self, copies: list[nn.Module], group: Callable[[str], str]) -> None:
+    def _build(
+        self, copies: list[nn.Module], group: Callable[[str], str], marks: dict[str, dict[str, Any]]
+    ) -> None:
         self.K = len(copies)
+        self._marks = marks
         # remove_duplicate: a parameter that two modules share has one place in the bank.
         per_copy = [dict(network.named_parameters()) for network in copies]
         shapes = [{name: value.shape for name, value in one.items()} for one in per_copy]
@@ -127,9 +136,17 @@ class KShot(nn.Module):
             self._shapes[key] = [(name, per_copy[0][name].shape) for name in names]
             for name in names:
                 self._groups[name] = key
-        self.network = copies[0]
-        self._call: _Call | None = None
-        _stand_in(self.network, self._aliases, self._weight)
+        self._install(copies[0])
+        self.training = self.bank.training = copies[0].training
+
+    def _install(self, network: nn.Module) -> None:
+        """Stand in for the network's parameters, and show it to traversals without them."""
+        follow_checkpoints()
+        stand_in(network, self._aliases, self._weight, self._copied)
+        self._caches = any(parametrize.is_parametrized(module) for module in network.modules())
+        # As an attribute the network, as a module (in modules(), state_dict()) its view.
+        self.__dict__["network"] = network
+        self._modules["network"] = views(network)
 
     def forward(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
         """Merge the weights that the path uses by ``code``, then run the network once.
@@ -142,8 +159,15 @@ class KShot(nn.Module):
         Returns:
             what the network returns, differentiable in the bank and in the code.
         """
-        with self.merged(code) as network:
-            output: Tensor = network(x, arch)
+        # Weights are merged as they are read, which no compiled graph could follow.
+        return eagerly(self._run, x, arch, code)
+
+    def _run(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
+        check_arch(arch)
+        call = self._call(code)
+        with Entered(call):
+            output: Tensor = self.network(x, arch)
+        call.refuse_writes()
         return output
 
     def forward_many(self, x: Tensor, archs: Sequence[Arch], codes: Tensor) -> Tensor:
@@ -160,6 +184,8 @@ class KShot(nn.Module):
         Returns:
             the m outputs, stacked.
         """
+        if not isinstance(codes, Tensor):
+            raise ValueError(f"codes are a tensor (m, {self.K}), got {type(codes).__name__}")
         if codes.shape != (len(archs), self.K) or len(x) != len(archs):
             raise ValueError(
                 f"{len(archs)} paths need codes ({len(archs)}, {self.K}) and as many batches, "
@@ -173,7 +199,7 @@ class KShot(nn.Module):
 
     def merging(self, codes: Tensor) -> Weights:
         """Weights of m members, merged by ``codes`` (m, K) as they are asked for."""
-        return _Merging(self, codes)
+        return Merging(self._merged_group, codes)
 
     @contextmanager
     def merged(self, code: Tensor) -> Iterator[nn.Module]:
@@ -182,146 +208,131 @@ class KShot(nn.Module):
         Use it to run one architecture on several batches for the price of one merge.
 
         Raises:
-            ValueError: ``code`` is not of shape (K,).
+            ValueError: ``code`` is not a tensor of shape (K,).
+            RuntimeError: the network wrote to a merged weight, which keeps nothing.
         """
+        call = self._call(code)
+        try:
+            with Entered(call):
+                yield eagerly(of_call, self.network, call)
+        finally:
+            call.ended = True
+        call.refuse_writes()
+
+    def _call(self, code: Tensor) -> Call:
+        if not isinstance(code, Tensor):
+            raise ValueError(
+                f"a code is a tensor of shape ({self.K},), got {type(code).__name__}; "
+                "torch.tensor() makes one"
+            )
         if code.shape != (self.K,):
             raise ValueError(f"a code here has shape ({self.K},), got {tuple(code.shape)}")
-        outer, self._call = self._call, _Call(code, {})
-        try:
-            yield self.network
-        finally:
-            self._call = outer
+        if self._caches and parametrize._cache_enabled:
+            raise RuntimeError(
+                "inside torch.nn.utils.parametrize.cached() one code would get another's weights; "
+                "call shared(images, arch, code) outside"
+            )
+        return Call(self, code)
 
     def weights(self, code: Tensor) -> dict[str, Tensor]:
         """Merged parameters and the shared buffers by name: a state the plain supernet loads."""
-        with self.merged(code):
+        with self.merged(code) as network:
             merged = {name: self._weight(first) for name, first in self._aliases.items()}
-        # To its own state_dict() the network has buffers only.
-        return {**self.network.state_dict(), **merged}
+            return {**network.state_dict(), **merged}
+
+    def apply(self, fn: object) -> NoReturn:
+        """Refused: what sets weights module by module cannot reach the copies."""
+        raise RuntimeError(
+            "shared.apply(fn) cannot reach the weights of the copies; apply it to supernets and "
+            "give them to KShot.from_supernets"
+        )
 
     def __repr__(self) -> str:
         """As any module's; layers look at their parameters to describe themselves."""
-        weights = {
-            (torch.is_grad_enabled(), name): torch.empty(shape, device="meta")
-            for parts in self._shapes.values()
-            for name, shape in parts
-        }
-        outer, self._call = self._call, _Call(torch.empty(0), weights)
-        try:
+        with Entered(self._blank()):
             return super().__repr__()
-        finally:
-            self._call = outer
 
-    def _weight(self, name: str) -> Tensor:
-        """The merged parameter ``name`` of the call in progress."""
-        if self._call is None:
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the network goes along as a plain one without weights."""
+        state = {**self.__dict__, "_modules": {"bank": self.bank}}
+        with Entered(self._blank()):
+            state["network"] = copy.deepcopy(self.network)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Reverses ``__getstate__``."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._install(self.__dict__["network"])
+
+    def _replicate_for_data_parallel(self) -> NoReturn:
+        raise RuntimeError(
+            "nn.DataParallel cannot copy a bank; use torch.nn.parallel.DistributedDataParallel, "
+            "with find_unused_parameters=True"
+        )
+
+    def _blank(self) -> Call:
+        """A call whose weights have shapes only."""
+        call = Call(self, torch.empty(0))
+        for key, parts in self._shapes.items():
+            for name, shape in parts:
+                weight = torch.empty(shape, device="meta", dtype=self.bank[key].dtype)
+                for each in (True, False, "inference"):
+                    call.weights[each, name] = weight
+        return call
+
+    def _in_progress(self, name: str) -> Call:
+        call = current(self)
+        if call is None:
             raise RuntimeError(
                 f"{name} exists only while a code merges it: call shared(images, arch, code), "
                 "or run the network inside shared.merged(code)"
             )
-        weights = self._call.weights
-        # A weight first read under no_grad() must not stay without gradient where one is wanted.
-        grad = torch.is_grad_enabled()
-        if (grad, name) not in weights:
-            for part_name, part in self._merged_group(name, self._call.code):
-                weights[grad, part_name] = part
-        return weights[grad, name]
+        return call
 
-    def _merged_group(self, name: str, code: Tensor) -> Iterator[tuple[str, Tensor]]:
+    def _weight(self, name: str) -> Tensor:
+        """The merged parameter ``name`` of the call in progress."""
+        call = self._in_progress(name)
+        # A weight first read under no_grad() must not stay without gradient where one is wanted.
+        key = torch.is_grad_enabled() or mode(), name
+        if key not in call.weights:
+            if call.checkpointed:
+                # What a merge saves for the backward pass is none of a checkpoint's business: the
+                # merge is not done again when the checkpoint is, and would be missed there.
+                with saved_tensors_hooks(_same, _same):
+                    self._merge_into(call, *key)
+            else:
+                self._merge_into(call, *key)
+        return call.weights[key]
+
+    def _merge_into(self, call: Call, mode: Mode, name: str) -> None:
+        for part_name, part in self._merged_group(name, call.code, call):
+            # To isinstance() it is the parameter that it is in the plain network.
+            part._is_param = True
+            call.weights[mode, part_name] = part
+            if part_name in self._marks:
+                vars(part).update(self._marks[part_name])
+
+    def _copied(self, name: str) -> nn.Parameter:
+        """The merged parameter as one of its own, the same each time."""
+        call = self._in_progress(name)
+        if name not in call.copies:
+            trained = self.bank[self._groups[name]].requires_grad
+            value = self._weight(name).detach().clone()
+            call.copies[name] = nn.Parameter(value, requires_grad=trained)
+        return call.copies[name]
+
+    def _merged_group(
+        self, name: str, code: Tensor, call: Call | None = None
+    ) -> Iterator[tuple[str, Tensor]]:
         """Every parameter of ``name``'s group, merged by codes (..., K): (..., *shape) each."""
         key = self._groups[self._aliases[name]]
-        flat = _merge(self.bank[key], code)
+        flat = merge(self.bank[key], code)
+        if call is not None and self.K > 1 and not flat.is_inference():
+            call.flats.append((name, flat, flat._version))
         shapes = self._shapes[key]
         parts = torch.split(flat, [shape.numel() for _, shape in shapes], dim=-1)
         for (part_name, shape), part in zip(shapes, parts, strict=True):
-            yield part_name, part.reshape(*code.shape[:-1], *shape)
-
-
-@dataclass(frozen=True)
-class _Call:
-    code: Tensor
-    weights: dict[tuple[bool, str], Tensor]
-
-
-class _Merging:
-    """The weights of one ``forward_many``: merges a group for the members that ask for it."""
-
-    def __init__(self, shared: KShot, codes: Tensor) -> None:
-        self._shared = shared
-        self._codes = codes
-        self._weights: dict[tuple[str, Members], Tensor] = {}
-        self._index: dict[Members, Tensor] = {}
-
-    def take(self, name: str, members: Members) -> Tensor:
-        """See ``Weights``."""
-        if (name, members) not in self._weights:
-            codes = self._codes
-            if len(members) < len(codes):
-                if members not in self._index:
-                    self._index[members] = _index_on(codes.device, members)
-                codes = codes.index_select(0, self._index[members])
-            for part_name, part in self._shared._merged_group(name, codes):
-                self._weights[part_name, members] = part
-        return self._weights[name, members]
-
-    def store(self, name: str, members: Members, value: Tensor) -> None:
-        """Copies share their buffers, so the members of a pass cannot each write them."""
-        raise RuntimeError(f"the buffer {name} belongs to all paths; run them one by one")
-
-
-def _index_on(device: torch.device, numbers: Sequence[int]) -> Tensor:
-    """An index tensor on the device, without making the processor wait for it."""
-    index = torch.tensor(numbers)
-    return index.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else index
-
-
-def _merge(bank: Tensor, code: Tensor) -> Tensor:
-    """Θλ: (K, P) and codes (..., K) to (..., P).
-
-    One copy is its own merge: on the simplex its code is 1.
-    """
-    if len(bank) == 1:
-        return bank[0].expand(*code.shape[:-1], -1)
-    # Merged in full precision, whatever the pass that reads the weights runs in.
-    with torch.autocast(bank.device.type, enabled=False):
-        return code @ bank
-
-
-class _PathParameters(dict[str, Any]):
-    """A module's parameter table that answers with merged weights.
-
-    To iteration it holds only the parameters that are ``None`` (a batch-norm without scale, say),
-    so that ``parameters()``, ``to()`` and ``state_dict()`` of the wrapper see the bank alone.
-    """
-
-    def __init__(self, full_names: dict[str, str], weight: Callable[[str], Tensor]) -> None:
-        super().__init__()
-        self.full_names = full_names
-        self.weight = weight
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.full_names or super().__contains__(name)
-
-    def __getitem__(self, name: str) -> Tensor | None:
-        full_name = self.full_names.get(name)
-        return super().__getitem__(name) if full_name is None else self.weight(full_name)
-
-
-def _stand_in(
-    network: nn.Module, first_names: dict[str, str], weight: Callable[[str], Tensor]
-) -> None:
-    """Replace the parameter table of every submodule; tied parameters keep one name."""
-    for path, module in network.named_modules():
-        prefix = f"{path}." if path else ""
-        table = module._parameters
-        names = {
-            local: first_names[prefix + local]
-            for local, parameter in table.items()
-            if parameter is not None
-        }
-        stand_in = _PathParameters(names, weight)
-        stand_in.update({local: None for local, parameter in table.items() if parameter is None})
-        module.__dict__["_parameters"] = stand_in
+            yield part_name, part.reshape((*code.shape[:-1], *shape))
 
 
 def _first_names(network: nn.Module) -> dict[str, str]:
@@ -331,41 +342,10 @@ def _first_names(network: nn.Module) -> dict[str, str]:
     return {name: first_names[id(parameter)] for name, parameter in every}
 
 
-def _refuse_references(network: nn.Module) -> None:
-    """Raise ``ValueError`` if a module keeps a parameter where merging cannot stand in for it.
-
-    A list of parameters made in ``__init__``, say, would go on giving out copy 0.
-    """
-    names = {p.untyped_storage().data_ptr(): name for name, p in network.named_parameters()}
-    names.pop(0, None)
-    for path, module in network.named_modules():
-        for attribute, value in vars(module).items():
-            # Recurrent layers keep such a list, but look at each call whether it is up to date.
-            recurrent = isinstance(module, nn.RNNBase) and attribute == "_flat_weights"
-            if recurrent or attribute in ("_parameters", "_modules"):
-                continue
-            for tensor in _tensors(value):
-                name = names.get(tensor.untyped_storage().data_ptr())
-                if name is not None:
-                    raise ValueError(
-                        f"{path or type(module).__name__} keeps the parameter {name} a second "
-                        f"time, in its attribute {attribute}, where it cannot be merged; "
-                        "read parameters and modules as attributes in forward()"
-                    )
+def _marks(network: nn.Module) -> dict[str, dict[str, Any]]:
+    """What users hang on parameters (for an optimiser, say), which no copy of theirs keeps."""
+    return {name: vars(p).copy() for name, p in network.named_parameters() if vars(p)}
 
 
-def _tensors(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple, set)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
-def _reset(network: nn.Module) -> None:
-    for module in network.modules():
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+def _same(tensor: Tensor) -> Tensor:
+    return tensor

@@ -35,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_unknown_data_set_is_answered_with_the_known_ones() -> None:
     known = "digits, cifar10, cifar100, imagenet16-120, imagenet"
-    with pytest.raises(UserError, match=f"--dataset must be one of {known}, got 'mnist'"):
+    with pytest.raises(UserError, match=f"--dataset is one of {known}, got 'mnist'"):
         load_splits("mnist", DataRequest())
 
 

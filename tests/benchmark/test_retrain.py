@@ -31,7 +31,7 @@ from benchmark.retrain.export import ABOUT
 from benchmark.train.setup import Places
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import top_k
-from kshot_core.tasks.images import Part
+from kshot_core.tasks.batches import Part
 from kshot_core.training.distributed import Processes
 
 CPU = torch.device("cpu")

@@ -88,6 +88,9 @@ class Slimmable(nn.Module):
         self.num_forwards: Tensor | None
         self.register_buffer("num_forwards", torch.zeros((), dtype=torch.long) if buffers else None)
 
+    def reset_parameters(self) -> None:
+        nn.init.uniform_(self.scale, 0.5, 1.5)
+
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         operation, width, head = arch[0], WIDTHS[arch[1]], arch[2]
         x = F.conv2d(x, self.stem.weight[:width], self.stem.bias[:width], padding=1)

@@ -9,7 +9,6 @@ import made_up
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
@@ -420,31 +419,3 @@ def test_a_group_has_one_kind_of_parameter() -> None:
                 name.replace("weight", "a.b", 1) if name.startswith("stem") else "stem-a-b"
             ),
         )
-
-
-class Checkpointed(nn.Module):
-    """Recomputes its layer in the backward pass."""
-
-    def __init__(self, reentrant: bool) -> None:
-        super().__init__()
-        self.layer, self.reentrant = nn.Linear(3, 3), reentrant
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        output: Tensor = checkpoint(self.layer, x, use_reentrant=self.reentrant)
-        return output
-
-
-def test_reentrant_checkpointing_works_while_the_merge_lasts() -> None:
-    shared = KShot.from_supernets([Checkpointed(True), Checkpointed(True)])
-    x = torch.randn(2, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    with shared.merged(_code(0, 2)) as network:
-        network(x, ()).sum().backward()
-    assert all(parameter.grad is not None for parameter in shared.parameters())
-
-
-@pytest.mark.parametrize("reentrant", [True, False])
-def test_recomputing_after_the_merge_is_an_error(reentrant: bool) -> None:
-    shared = KShot.from_supernets([Checkpointed(reentrant), Checkpointed(reentrant)])
-    output = shared(torch.ones(2, 3, requires_grad=True), (), _code(0, 2))
-    with pytest.raises(RuntimeError, match="exists only while"):
-        output.sum().backward()

@@ -13,7 +13,8 @@ import kshot_core.sharing
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Space, check_arch, encode
-from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
+from kshot_core.spaces import SPACES, MobileNetV2, NASBench201, NASBenchMacro
+from kshot_core.tasks import TASKS, Task
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
 ARCHS = SPACE.archs()[:300]
@@ -22,7 +23,10 @@ SMALL: dict[str, Callable[[], Space]] = {
         stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
     ),
     "nasbench201": lambda: SPACE,
+    "nasbench_macro": lambda: NASBenchMacro(stem=2, head=6, num_classes=3, image_size=8),
 }
+# Shape of an example's output, classes last.
+OUTPUTS = {"images": (5,), "language": (4, 6)}
 # A number of copies that each strategy can have.
 COPIES = {"one-shot": 1, "few-shot": 5}
 SEEDED = {"random", "simplex"}
@@ -158,6 +162,59 @@ class TestSampler:
             assert {arch[site] for arch in archs} == set(range(num))
 
 
+@pytest.mark.parametrize("name", TASKS)
+class TestTask:
+    """On random outputs of 3 paths, 8 examples a batch, 2 batches."""
+
+    def _batches(self, name: str) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        generator, shape = torch.Generator().manual_seed(0), OUTPUTS[name]
+        return [
+            (
+                torch.randn(3, 8, *shape, generator=generator),
+                torch.randint(shape[-1], (8, *shape[:-1]), generator=generator),
+            )
+            for _ in range(2)
+        ]
+
+    def test_it_says_what_its_score_is(self, name: str) -> None:
+        task = TASKS[name]()
+        assert isinstance(task, Task)
+        assert type(task).__bases__ == (Task,)
+        assert task.score
+        assert type(task.higher_is_better) is type(task.carries) is bool
+
+    def test_losses_are_those_of_each_path_alone(self, name: str) -> None:
+        task = TASKS[name]()
+        for outputs, targets in self._batches(name):
+            outputs.requires_grad_()
+            losses = task.losses(outputs, targets.expand(3, *targets.shape))
+            each = [task.losses(one[None], targets[None])[0] for one in outputs]
+            torch.testing.assert_close(losses, torch.stack(each))
+            (gradient,) = torch.autograd.grad(losses[1], outputs)
+            assert (gradient.flatten(1).abs().sum(1) > 0).tolist() == [False, True, False]
+
+    def test_scores_are_of_all_batches_together(self, name: str) -> None:
+        task, batches = TASKS[name](), self._batches(name)
+        totals = [task.totals(outputs, targets) for outputs, targets in batches]
+        assert all(one.dtype == torch.float64 for one in totals)
+        scores = task.scores(totals[0] + totals[1], 2 * batches[0][1].numel())
+        outputs = torch.cat([outputs for outputs, _ in batches], 1)
+        targets = torch.cat([targets for _, targets in batches])
+        together = task.scores(task.totals(outputs, targets), targets.numel())
+        assert scores.shape == (3, 2)
+        torch.testing.assert_close(scores, together, rtol=1e-6, atol=0)
+        losses = task.losses(outputs, targets.expand(3, *targets.shape))
+        torch.testing.assert_close(scores[:, 1].float(), losses)
+
+    def test_outputs_that_are_right_score_better(self, name: str) -> None:
+        task, ((outputs, targets), _) = TASKS[name](), self._batches(name)
+        right = outputs.clone()
+        right[1] += 9 * torch.nn.functional.one_hot(targets, outputs.shape[-1])
+        scores = task.scores(task.totals(right, targets), targets.numel())[:, 0]
+        best = scores.argmax() if task.higher_is_better else scores.argmin()
+        assert best == 1
+
+
 @pytest.mark.parametrize("name", SPACES)
 class TestSpace:
     def _archs(self, name: str) -> list[Arch]:
@@ -251,6 +308,10 @@ def test_every_file_is_registered(package: object, registry: dict[str, object]) 
     folder = Path(package.__file__).parent  # type: ignore[attr-defined]
     files = {path.stem.replace("_", "-") for path in folder.glob("[!_]*.py")}
     assert files == set(registry)
+
+
+def test_every_task_has_outputs_here() -> None:
+    assert set(TASKS) == set(OUTPUTS)
 
 
 def test_every_space_has_small_settings_here() -> None:

@@ -14,7 +14,7 @@ import two_ranks
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kshot_core.tasks.images import Part
+from kshot_core.tasks.batches import Part
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.steps import Step, run_step
@@ -85,7 +85,7 @@ def test_only_the_path_s_gradients_are_exchanged() -> None:
         counting = _Counting()
         trainer = two_ranks.trainer("alternate", unsampled, counting)
         for _ in range(3):
-            x, y = next(trainer.images.training_batches(16, torch.Generator()))
+            x, y = next(trainer.examples.training_batches(16, torch.Generator()))
             trainer._weight_step(x, y, warm=False)
         used, whole = counting.num_scalars, sum(p.numel() for p in trainer.bank)
         assert all(num < 0.6 * whole for num in used)
@@ -125,7 +125,7 @@ def test_a_batch_too_small_for_its_processes_is_refused() -> None:
             trainer.shared,
             trainer.sharing,
             trainer.sampler,
-            trainer.images,
+            trainer.examples,
             recipe,
             0,
             processes=Processes(Part(0, 4)),

@@ -46,8 +46,10 @@ def test_scores_equal_a_plain_loop(name: str, images: ImageSet) -> None:
     sharing = _sharing(name)
     shared = _shared(sharing.K)
     archs = ARCHS[:12]
-    scores = predict(shared, sharing, archs, images, SPACE.canonical, batch_size=12, num_images=30)
-    assert scores.accuracy.dtype == scores.loss.dtype == np.float32
+    scores = predict(
+        shared, sharing, archs, images, SPACE.canonical, batch_size=12, num_examples=30
+    )
+    assert scores.score.dtype == scores.loss.dtype == np.float32
     for index, arch in enumerate(archs):
         plain = SPACE.supernet()
         plain.load_state_dict(shared.weights(sharing([arch])[0]))
@@ -56,7 +58,7 @@ def test_scores_equal_a_plain_loop(name: str, images: ImageSet) -> None:
             outputs = [(plain(x, arch), y) for x, y in images.scoring_batches(12, 30)]
         right = sum(int((logits.argmax(1) == y).sum()) for logits, y in outputs)
         loss = sum(float(F.cross_entropy(logits, y)) for logits, y in outputs) / 2
-        assert scores.accuracy[index] == pytest.approx(100 * right / 24)
+        assert scores.score[index] == pytest.approx(100 * right / 24)
         assert scores.loss[index] == pytest.approx(loss, rel=1e-5)
 
 
@@ -81,7 +83,7 @@ def test_scoring_each_class_once_equals_scoring_all(
     assert scores.num_scored == (num_classes if merged else len(ARCHS))
     all_scored = list(iterate_scores(shared, sharing, ARCHS, images.scoring_batches(18)))
     expected = np.array(all_scored, dtype=np.float32)
-    assert np.array_equal(np.stack([scores.accuracy, scores.loss], axis=1), expected)
+    assert np.array_equal(np.stack([scores.score, scores.loss], axis=1), expected)
 
 
 def test_few_shot_merges_only_what_one_copy_runs() -> None:
@@ -101,7 +103,7 @@ def test_a_score_does_not_depend_on_the_others(name: str, images: ImageSet) -> N
 
     def score(archs: list[tuple[int, ...]]) -> list[tuple[float, float]]:
         scores = predict(shared, sharing, archs, images, SPACE.canonical, batch_size=18)
-        return list(zip(scores.accuracy.tolist(), scores.loss.tolist(), strict=True))
+        return list(zip(scores.score.tolist(), scores.loss.tolist(), strict=True))
 
     together = score(ARCHS[:10])
     assert score(ARCHS[:10][::-1]) == together[::-1]
@@ -111,7 +113,7 @@ def test_a_score_does_not_depend_on_the_others(name: str, images: ImageSet) -> N
 
 def test_no_architectures_have_no_scores(images: ImageSet) -> None:
     scores = predict(_shared(1), _sharing("one-shot"), [], images, SPACE.canonical, batch_size=9)
-    assert scores.accuracy.shape == scores.loss.shape == (0,)
+    assert scores.score.shape == scores.loss.shape == (0,)
     assert scores.num_scored == 0
 
 

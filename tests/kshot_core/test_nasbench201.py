@@ -76,7 +76,6 @@ def test_text_names_the_operation_and_source_of_every_edge(arch: Arch) -> None:
         "nonsense",
         BEST_CIFAR10[:-1],
         BEST_CIFAR10 + "|",
-        BEST_CIFAR10 + " ",
         BEST_CIFAR10.replace("~2", "~1"),
         BEST_CIFAR10.replace("nor_conv_1x1", "nor_conv_5x5"),
         BEST_CIFAR10.replace("+", "|"),

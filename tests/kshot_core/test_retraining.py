@@ -20,7 +20,8 @@ from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, RetrainRecipe, top_k
 from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
-from kshot_core.tasks.images import Batch, ImageSet, Part
+from kshot_core.tasks.batches import Batch, Part
+from kshot_core.tasks.images import ImageSet
 from kshot_core.training.trainer import DivergedError
 
 MOBILE = MobileNetV2(

@@ -16,7 +16,8 @@ from kshot_core.sampling import SAMPLERS, Sampler
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
-from kshot_core.tasks.images import ImageSet, Part
+from kshot_core.tasks.batches import Part
+from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import Processes
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.trainer import DivergedError, Trainer, fit

@@ -18,7 +18,8 @@ from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.spaces import MobileNetV2
 from kshot_core.streams import seeded
-from kshot_core.tasks.images import Batch, ImageSet, Part
+from kshot_core.tasks.batches import Batch, Part
+from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthRegularisation

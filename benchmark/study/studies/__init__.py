@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from benchmark.study.definition import Study
+from benchmark.study.studies import table4, table9
 
-_ALL: tuple[Study, ...] = ()
-STUDIES: Mapping[str, Study] = {study.name: study for study in _ALL}
+_ALL: tuple[Study, ...] = (table4.STUDY, table9.STUDY)
+STUDIES: dict[str, Study] = {study.name: study for study in _ALL}

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from kshot_core.space import Arch, check_arch
+from kshot_core.space import Arch, check_arch, compact
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths, squeezed
 
 OPERATIONS = (
@@ -219,11 +219,12 @@ class MobileNetV2:
 
     def from_string(self, text: str) -> Arch:
         """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
-        operations, _, widths = text.partition("|")
+        operations, _, widths = compact(text).partition("|")
         names = [_to_text(operation) for operation in OPERATIONS]
         factors = [str(factor) for factor in self.factors]
+        written = ",".join(_as_float(width) for width in widths.split(","))
         return check_arch(
-            [*_positions(operations, names), *_positions(widths, factors)], self.num_choices
+            [*_positions(operations, names), *_positions(written, factors)], self.num_choices
         )
 
     def parameter_group(self, name: str) -> str:
@@ -253,6 +254,7 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
+        arch = check_arch(arch, self.space.num_choices)
         logits: Tensor = self.network(x, self.space.operations(arch), self.space.widths(arch))
         return logits
 
@@ -300,6 +302,14 @@ def _to_text(operation: Operation) -> str:
     if operation.kernel == 0:
         return "id"
     return f"k{operation.kernel}e{operation.expansion}" + "s" * operation.excites
+
+
+def _as_float(width: str) -> str:
+    """``1`` and ``.80`` as ``str`` writes 1.0 and 0.8; what is no number as it is."""
+    try:
+        return str(float(width))
+    except ValueError:
+        return width
 
 
 def _positions(text: str, names: Sequence[str]) -> list[int]:

@@ -18,7 +18,7 @@ from functools import cache
 
 from torch import nn
 
-from kshot_core.space import Arch, check_arch
+from kshot_core.space import Arch, check_arch, compact
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.network import Standalone, Supernet
 
@@ -208,7 +208,8 @@ def to_string(arch: Arch) -> str:
 
 
 def from_string(text: str) -> Arch:
-    """Read an architecture as the benchmark writes it."""
+    """Read an architecture as the benchmark writes it; white space means nothing."""
+    text = compact(text)
     choices = list(_parse(text))
     arch = tuple(choices)
     if len(arch) != len(EDGES) or to_string(arch) != text:

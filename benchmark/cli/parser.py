@@ -1,0 +1,106 @@
+"""Command lines: an option that there is not is answered with the nearest one, in one line."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from benchmark.cli.errors import UserError
+from benchmark.cli.numbers import read_number, read_whole
+from benchmark.cli.text import read_path, split_list
+from kshot_core.names import check_one_of, did_you_mean
+
+_READERS: Mapping[type | None, Callable[[str], object]] = {
+    int: read_whole,
+    float: read_number,
+    str: str.strip,
+    None: str.strip,
+    Path: read_path,
+}
+_UNKNOWN = "unrecognized arguments: "
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's parser, whose errors are ``UserError``: one line, without the usage.
+
+    What options hold is read alike in all of them: white space around a name or a number means
+    nothing, numbers may have a decimal comma and whole ones may read ``5e6`` (see
+    ``benchmark.cli.numbers``), ``~`` is the user's folder, and of a list the parts may be
+    separated by commas too.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for kind, read in _READERS.items():
+            self.register("type", kind, _answering(read))
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        if action.nargs == "+":
+            split = [part for text in arg_strings for part in split_list(text)]
+            arg_strings = split or arg_strings
+        return super()._get_values(action, arg_strings)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what is wrong as ``UserError``; the nearest option is named beside an unknown one.
+
+        Raises:
+            UserError: always.
+        """
+        if message.startswith(_UNKNOWN):
+            raise UserError(self._unknown(message.removeprefix(_UNKNOWN)))
+        wanted = re.match(r"argument (COMMAND|command): invalid choice: '(.*?)'", message)
+        if wanted is not None:
+            names = [name for parser in _commands(self) for name in parser.choices]
+            message += did_you_mean(wanted[2], names)
+        raise UserError(f"{message}; --help lists the options of {self.prog}")
+
+    def _unknown(self, came: str) -> str:
+        word = next((word for word in came.split() if word.startswith("-")), None)
+        if word is None:
+            return f"{self.prog} takes no {came!r} here; every setting has an option, see --help"
+        option = word.partition("=")[0]
+        known = [name.removeprefix("--") for name in _options(self)]
+        near = did_you_mean(option.lstrip("-"), known, "--") or "; --help lists those it has"
+        return f"{self.prog} has no option {option}{near}"
+
+
+def one_of(option: str, value: str, allowed: Collection[str]) -> None:
+    """Refuse a value that is none of the names an option takes, with the nearest of them.
+
+    Raises:
+        UserError: ``value`` is not allowed.
+    """
+    try:
+        check_one_of(option, value, allowed)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _answering(read: Callable[[str], object]) -> Callable[[str], object]:
+    """``read`` with its own words for what is wrong, of which argparse has others."""
+
+    def answer(text: str) -> object:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return answer
+
+
+def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse._SubParsersAction[Parser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield action
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The long options of a parser and of its commands."""
+    for action in parser._actions:
+        yield from (name for name in action.option_strings if name.startswith("--"))
+    for commands in _commands(parser):
+        for below in commands.choices.values():
+            yield from _options(below)

@@ -1,0 +1,1 @@
+"""What studies' figures are drawn by; each is a pure function of a study's data."""

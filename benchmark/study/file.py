@@ -1,0 +1,155 @@
+"""study.json: which records a study is made of, and the data that these are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.cli.errors import UserError
+from benchmark.records.files import write_json
+from benchmark.records.load import read_runs
+from benchmark.records.load_searches import read_of_kind
+from benchmark.records.rows import SCHEMA, parse
+from benchmark.study.common import common
+from benchmark.study.definition import SCALES, Study, StudyData
+from benchmark.study.jobs import finished, finished_supernet, jobs_of, retraining_of, row_of
+from benchmark.study.studies import STUDIES
+
+FRAMES = ("records", "supernets", "searches", "retrained")
+"""Kinds of records: the folders below the results folder that hold them."""
+Entry = dict[str, Any]
+_AGAIN = "write it anew with python -m benchmark.study"
+
+
+def folder_of(results: Path, study: str, scale: str) -> Path:
+    """Where a study's page lies."""
+    return results / "studies" / f"{study}-{scale}"
+
+
+def write_study(results: Path, study: Study, scale: str) -> Path:
+    """Write ``study.json`` of what is finished; returns its path.
+
+    Raises:
+        UserError: no such scale, or a folder that cannot be written to.
+    """
+    jobs = jobs_of(study, scale)
+    content = {
+        "schema": SCHEMA,
+        "study": study.name,
+        "scale": scale,
+        "title": study.title,
+        "question": study.question,
+        "kind": study.kind,
+        "common": common(job.config for job in jobs),
+        "num_jobs": len(jobs),
+        "records": entries(results, study, scale),
+    }
+    path = folder_of(results, study.name, scale) / "study.json"
+    write_json(path, content)
+    return path
+
+
+def entries(results: Path, study: Study, scale: str) -> list[Entry]:
+    """A study's finished work, as study.json lists it: ``kind``, ``row``, ``seed``, ``folder``.
+
+    What was retrained has ``search`` beside it, the folder of the search it was found by.
+
+    Raises:
+        UserError: no such scale, or a damaged ``arch.json``.
+    """
+    found: list[Entry] = []
+
+    def add(kind: str, path: Path | None, **about: Any) -> None:
+        if path is not None:
+            found.append({"kind": kind, "folder": path.relative_to(results).as_posix(), **about})
+
+    for job in jobs_of(study, scale):
+        about = {"row": job.row, "seed": job.seed}
+        path = finished(results, job.config)
+        add("records" if study.kind == "rank" else "searches", path, **about)
+        for one in job.supernets():
+            add("supernets", finished_supernet(results, one), **about)
+        if study.kind == "search+retrain" and path is not None:
+            config = retraining_of(study.size(scale), path, job.seed)
+            search = path.relative_to(results).as_posix()
+            add("retrained", finished(results, config), search=search, **about)
+    return found
+
+
+def load_study(path: Path) -> StudyData:
+    """The data of a study, from its study.json and the records that it names.
+
+    Args:
+        path: ``results/studies/<study>-<scale>/study.json``.
+
+    Raises:
+        UserError: it is damaged, of no known study, or names a record that is not there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}; {_AGAIN}") from None
+    content = parse(text, str(path), _AGAIN)
+    name, scale = content.get("study"), content.get("scale")
+    if name not in STUDIES or scale not in SCALES:
+        raise UserError(f"{path} is of study {name!r} at scale {scale!r}, which do not exist here")
+    study, results = STUDIES[str(name)], path.parent.parent.parent
+    listed = content.get("records")
+    if not isinstance(listed, list) or not all(map(_is_entry, listed)):
+        raise UserError(f"{path} should list its records with kind, row, seed and folder; {_AGAIN}")
+    for entry in listed:
+        row_of(study, entry["row"])
+    shared = content.get("common")
+    return data_of(study, scale, results, shared if isinstance(shared, dict) else {}, listed)
+
+
+def data_of(
+    study: Study,
+    scale: str,
+    results: Path,
+    shared: Mapping[str, Any],
+    listed: Sequence[Entry],
+) -> StudyData:
+    """The data of these records.
+
+    Args:
+        study: whose rows they are of.
+        scale: of the study.
+        results: the results folder.
+        shared: settings that all have in common.
+        listed: as ``entries`` gives them.
+
+    Raises:
+        UserError: a record is not there, or is damaged.
+    """
+    frames = {kind: _frame(results, kind, listed) for kind in FRAMES}
+    return StudyData(study, scale, results, shared, *frames.values())
+
+
+def _frame(results: Path, kind: str, listed: Sequence[Entry]) -> pd.DataFrame:
+    own = [entry for entry in listed if entry["kind"] == kind]
+    if not own:
+        return pd.DataFrame(columns=pd.Index(["row", "seed"]))
+    folders = list(dict.fromkeys(entry["folder"] for entry in own))
+    for folder in folders:
+        if not (results / folder / "record.json").is_file():
+            raise UserError(f"a study names {results / folder}, which has no record; {_AGAIN}")
+    paths = [results / folder / "record.json" for folder in folders]
+    read = read_runs(paths, results) if kind == "records" else read_of_kind(results, kind, paths)
+    about = pd.DataFrame(own).drop(columns=["kind"])
+    # One piece of work may stand in several rows.
+    return about.merge(read.assign(folder=folders), on="folder", how="left", sort=False)
+
+
+def _is_entry(value: object) -> bool:
+    if not isinstance(value, dict) or value.get("kind") not in FRAMES:
+        return False
+    folder, row, seed = value.get("folder"), value.get("row"), value.get("seed")
+    if not isinstance(folder, str) or not isinstance(row, str) or type(seed) is not int:
+        return False
+    # A study reads nothing outside its results folder.
+    parts = Path(folder).parts
+    return bool(parts) and parts[0] == value["kind"] and ".." not in parts

@@ -1,0 +1,129 @@
+"""The jobs of a study, and which of them are done: what lies on disk decides."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.cli.errors import UserError
+from benchmark.config.arch_file import read_arch
+from benchmark.config.retrain import RetrainConfig, config_of_found
+from benchmark.config.run import RunConfig, run_config
+from benchmark.config.search import SearchConfig, search_config
+from benchmark.records.folders import finished_folder
+from benchmark.study.definition import Row, Size, Study
+
+Config = RunConfig | SearchConfig | RetrainConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run or search of a study.
+
+    Args:
+        row: the row's name.
+        seed: of the row's runs.
+        config: what is run.
+    """
+
+    row: str
+    seed: int
+    config: RunConfig | SearchConfig
+
+    @property
+    def run(self) -> RunConfig:
+        """The settings of the run, or of the search's supernet."""
+        return self.config.run if isinstance(self.config, SearchConfig) else self.config
+
+    def supernets(self) -> list[RunConfig]:
+        """The supernets that a search reads; none of a run, which trains its own."""
+        return self.config.supernets() if isinstance(self.config, SearchConfig) else []
+
+
+def jobs_of(study: Study, scale: str) -> list[Job]:
+    """All jobs of a study at a scale, in the order of its rows, data sets and seeds.
+
+    Raises:
+        UserError: no such scale, or settings that cannot work.
+    """
+    size = study.size(scale)
+    rows = [row for row in study.rows if size.rows is None or row.name in size.rows]
+    jobs = []
+    for row in rows:
+        settings = study.settings_of(row, scale)
+        named = settings.pop("dataset")
+        for dataset in (named, *size.more_datasets):
+            for seed in size.seeds:
+                config = _config(study.kind, size, dataset, settings | {"seed": seed})
+                jobs.append(Job(row.name, seed, config))
+    return jobs
+
+
+def row_of(study: Study, name: str) -> Row:
+    """The row of a name. Raises ``UserError`` where the study has none."""
+    for row in study.rows:
+        if row.name == name:
+            return row
+    raise UserError(f"study {study.name} has no row {name!r}; run it again to write its study.json")
+
+
+def retraining_of(size: Size, search: Path, seed: int) -> RetrainConfig:
+    """How what a finished search found is trained by itself.
+
+    Args:
+        size: the study's.
+        search: the search's folder.
+        seed: of the retraining.
+
+    Raises:
+        UserError: the search's ``arch.json`` is damaged.
+    """
+    found = read_arch(search / "arch.json")
+    given = {"seed": seed, **size.retrain}
+    return config_of_found(size.retrain_preset, found, found.dataset, given)
+
+
+def place_of(config: Config) -> Path:
+    """The folder of a config's work, relative to the results folder."""
+    if isinstance(config, RetrainConfig):
+        place = Path("retrained", config.dataset, config.space)
+        return place / f"seed{config.seed}-{config.run_id()}"
+    if isinstance(config, SearchConfig):
+        place = Path("searches", config.run.dataset, config.run.space, config.label)
+        return place / f"seed{config.run.seed}-{config.run_id()}"
+    place = Path("records", config.dataset, config.space, f"{config.sharing}-K{config.K}")
+    return place / f"seed{config.seed}-{config.run_id()}"
+
+
+def supernet_place(config: RunConfig) -> Path:
+    """The folder of a searched supernet, relative to the results folder."""
+    place = place_of(config.training_only())
+    return Path("supernets", *place.parts[1:])
+
+
+def finished(results: Path, config: Config) -> Path | None:
+    """The folder of finished work, or None where there is no record of it.
+
+    Args:
+        results: the results folder.
+        config: of the work.
+    """
+    return finished_folder(results / place_of(config), config)
+
+
+def finished_supernet(results: Path, config: RunConfig) -> Path | None:
+    """The same for the supernet that a search trains."""
+    return finished_folder(results / supernet_place(config), config.training_only())
+
+
+def _config(
+    kind: str, size: Size, dataset: str, settings: dict[str, Any]
+) -> RunConfig | SearchConfig:
+    if kind == "rank":
+        return run_config(size.preset, dataset, settings)
+    own = {field.name for field in dataclasses.fields(SearchConfig)}
+    search = {name: value for name, value in settings.items() if name in own}
+    run = {name: value for name, value in settings.items() if name not in own}
+    return search_config(size.preset, dataset, run, search)

@@ -1,0 +1,80 @@
+"""Paper table 9 and figures 4 to 6: how Kendall's tau depends on the number of copies K."""
+
+from __future__ import annotations
+
+from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.figures import codes, copies, epochs, high_low, scatter
+from benchmark.study.tables import ranking
+
+# Table 9 of the paper: mean and sd in percent over 10 runs, all 15,625 architectures.
+_PAPER = {
+    1: ((55.02, 0.27), (56.07, 0.18), (53.97, 0.20)),
+    2: ((58.23, 0.21), (58.56, 0.17), (54.36, 0.17)),
+    4: ((60.96, 0.19), (60.03, 0.11), (55.91, 0.14)),
+    8: ((62.64, 0.17), (60.40, 0.13), (56.33, 0.12)),
+    12: ((62.13, 0.13), (60.19, 0.09), (55.89, 0.13)),
+}
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+
+
+def _row(K: int) -> Row:
+    paper: dict[str, float] = {}
+    for dataset, (mean, sd) in zip(DATASETS, _PAPER[K], strict=True):
+        paper |= {dataset: mean, f"{dataset}_sd": sd}
+    return Row(f"K{K}", f"K = {K}", {"K": K}, paper)
+
+
+SIZES = {
+    "tiny": Size(
+        "quick",
+        "digits",
+        {
+            "epochs": 1, "warmup_epochs": 0, "train_images": 30_000, "archs": 100,
+            "score_images": 500, "track_every": 0, "simplex_every": 4,
+        },
+    ),
+    # An hour a run: what ranks on two cores.
+    "cpu": Size(
+        "proxy",
+        "cifar10",
+        {
+            "sampler": "balanced", "epochs": 40, "simplex_learning_rate": 1e-4,
+            "track_every": 10, "archs": 1000, "score_images": 1000,
+        },
+    ),
+    "paper": Size("paper", "cifar10", seeds=tuple(range(10)), more_datasets=DATASETS[1:]),
+}  # fmt: skip
+"""The sizes of the ranking studies, which share their runs."""
+
+STUDY = Study(
+    name="table9",
+    title="Kendall's tau against the number of copies K (paper table 9, figures 4 to 6)",
+    question="Do K copies of the weights, merged by a code, rank architectures better than one?",
+    kind="rank",
+    rows=tuple(_row(K) for K in _PAPER),
+    sizes=SIZES,
+    answer=ranking.answer,
+    tables=(
+        Table(
+            "table9",
+            "Kendall's tau-b against K (paper table 9)",
+            ranking.table,
+            ranking.LABELS,
+            ranking.NOTES,
+            decimals=1,
+            formats={"p_value": ".2g"},
+        ),
+    ),
+    figures=(
+        Picture("figure4", "Kendall's tau against K (paper figure 4).", copies.figure),
+        Picture(
+            "figure5",
+            "How well the best architectures are told from the rest, against the number of "
+            "architectures that count as best (paper figure 5).",
+            high_low.figure,
+        ),
+        Picture("figure6", "Histograms of the codes by copy (paper figure 6).", codes.figure),
+        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+        Picture("epochs", "Kendall's tau while training.", epochs.figure),
+    ),
+)

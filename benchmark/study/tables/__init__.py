@@ -1,0 +1,1 @@
+"""What studies' tables are built by; each is a pure function of a study's data."""
