@@ -3,7 +3,28 @@
 from __future__ import annotations
 
 from benchmark.study.definition import Study
-from benchmark.study.studies import table4, table9
+from benchmark.study.studies import (
+    figure7,
+    figure8,
+    figure9,
+    table1,
+    table3,
+    table4,
+    table5,
+    table6,
+    table8,
+    table9,
+)
 
-_ALL: tuple[Study, ...] = (table4.STUDY, table9.STUDY)
-STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
+STUDIES: dict[str, Study] = {
+    "table9": table9.STUDY,
+    "table4": table4.STUDY,
+    "table1": table1.STUDY,
+    "table3": table3.STUDY,
+    "table5": table5.STUDY,
+    "table6": table6.STUDY,
+    "table8": table8.STUDY,
+    "figure7": figure7.STUDY,
+    "figure8": figure8.STUDY,
+    "figure9": figure9.STUDY,
+}
