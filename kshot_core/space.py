@@ -9,7 +9,7 @@ Shape letters: A architectures, S sites, F features of the one-hot encoding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +93,23 @@ class Space(Protocol):
 def compact(text: str) -> str:
     """``text`` without white space and byte order marks: neither means anything in an arch."""
     return "".join(text.replace("\ufeff", "").split())
+
+
+@runtime_checkable
+class Listable(Protocol):
+    """What a space can do besides that is small enough to list: its architectures in an order."""
+
+    def archs(self) -> list[Arch]:
+        """All architectures, in order."""
+        ...
+
+    def index(self, arch: Arch) -> int:
+        """The place of an architecture in ``archs()``."""
+        ...
+
+    def from_index(self, index: int) -> Arch:
+        """The architecture in a place. Raises ``ValueError`` where there is none."""
+        ...
 
 
 def check_arch(arch: Sequence[int], num_choices: Sequence[int]) -> Arch:

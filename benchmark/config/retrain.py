@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
 from benchmark.config import presets
 from benchmark.config.arch_file import FoundArch
+from benchmark.config.ids import defaults_of, read_settings, settings_id
 from benchmark.config.run import flag
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
@@ -97,20 +96,17 @@ class RetrainConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RetrainConfig:
-        """Settings from JSON values; unknown and missing keys are refused."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if values.keys() != known:
-            unknown, missing = sorted(values.keys() - known), sorted(known - values.keys())
-            raise UserError(
-                f"this config is of another version: unknown keys {unknown}, missing {missing}; "
-                "move the record away or run the version that made it"
-            )
-        return cls(**values)
+        """Settings from JSON values; missing ones have their defaults, unknown keys are refused."""
+        return cls(**read_settings(cls, values))
 
     def run_id(self) -> str:
-        """Eight hexadecimal digits that differ whenever a setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        """Eight hexadecimal digits, see ``settings_id``."""
+        return settings_id(self.to_dict(), self.defaults())
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The defaults of all settings that have one."""
+        return defaults_of(cls)
 
 
 RETRAIN_HELP = {name: SPACE_HELP[name] for name in STRUCTURE} | {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
+from benchmark.config.ids import defaults_of, settings_id
 from benchmark.config.presets import preset
 from benchmark.config.run import RunConfig, flag, run_config
 from kshot_core.search.limits import Limits
@@ -99,9 +98,12 @@ class SearchConfig:
         return {**self.run.to_dict(), **own}
 
     def run_id(self) -> str:
-        """Eight hexadecimal digits that differ whenever a setting does."""
-        text = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        """Eight hexadecimal digits, see ``settings_id``."""
+        return settings_id(self.to_dict(), self.defaults())
+
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of all settings, those of the supernet among them."""
+        return self.run.defaults() | defaults_of(type(self))
 
 
 def search_config(

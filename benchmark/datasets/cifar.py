@@ -21,6 +21,7 @@ from torch import Tensor
 
 from benchmark.cli.errors import UserError
 from benchmark.datasets.batches import check_batch, read_pickled
+from benchmark.datasets.cifar_folders import ClassFolders, find_class_folders, read_class_folder
 from benchmark.datasets.files import (
     DataFile,
     Layout,
@@ -113,14 +114,20 @@ def read_cifar(
     """Images (B, 3, 32, 32) uint8 and labels (B,) int64 of each group of batches.
 
     Returns:
-        the groups; the test batch, if there is one; the folders in which a split file may lie;
+        the groups; the test batch, if there is one; the folders in which a split file may lie,
+        none where images have no published order;
         and what a record says: ``files`` and, if there is one, ``test``, with their MD5.
 
     Raises:
         UserError: the files are not there and cannot be downloaded, or are not as published.
     """
     folders = search_folders(request)
-    located = locate(cifar.layouts, folders) or _fetch(cifar, request, folders)
+    located = locate(cifar.layouts, folders)
+    if located is None:
+        in_folders = find_class_folders(cifar.name, folders)
+        if in_folders is not None:
+            return _read_class_folders(cifar, in_folders)
+        located = _fetch(cifar, request, folders)
     archive = located.layout.archive
     remedy = f"delete it and download {cifar.address}/{archive} again"
     files = read_files(located, remedy)
@@ -143,6 +150,32 @@ def read_cifar(
     return groups, test, beside, record
 
 
+def _read_class_folders(
+    cifar: Cifar, folders: ClassFolders
+) -> tuple[list[Images], Images | None, list[Path], dict[str, str]]:
+    """What ``read_cifar`` returns, of images in class folders; a second group is of ``test/``."""
+    places = [folders.train, folders.test]
+    sizes = [sum(batch.num_images for batch in group) for group in cifar.groups]
+    if cifar.test is not None:
+        sizes.append(cifar.test.num_images)
+    read: list[Images] = []
+    record: dict[str, str] = {}
+    for place, size, key in zip(places, sizes, ("files", "test"), strict=True):
+        if place is None and len(cifar.groups) == 1:
+            continue
+        if place is None:
+            raise UserError(
+                f"{cifar.name}: {folders.train} has training images alone, and architectures are "
+                "scored on test images; put test/<class>/*.png beside train/<class>/*.png"
+            )
+        images, labels, said = read_class_folder(cifar.name, place, size)
+        read.append((images, labels))
+        record[key] = said["files"]
+    groups = read[: len(cifar.groups)]
+    test = read[-1] if len(read) > len(cifar.groups) else None
+    return groups, test, [], record
+
+
 def _read_group(
     cifar: Cifar, batches: Sequence[BatchFile], files: Sequence[DataFile], python: bool
 ) -> Images:
@@ -162,7 +195,10 @@ def _fetch(cifar: Cifar, request: DataRequest, folders: Mapping[str, Path]) -> L
     url = f"{cifar.address}/{archive}"
     absence = f"{cifar.name}: {describe_absence(cifar.layouts, folders)}"
     if request.folder is not None:
-        raise UserError(f"{absence}; put one of them there, or leave --data out to download {url}")
+        raise UserError(
+            f"{absence}; put one of them there, or class folders of PNGs (train/<class>/*.png and "
+            f"test/<class>/*.png), or leave --data out to download {url}"
+        )
     if not request.download or md5 is None:
         raise UserError(f"{absence}; put one of them there: {url} has {folder}/")
     return Located(download(url, md5), layout, packed=True)

@@ -4,9 +4,10 @@
     val/<class>/*.JPEG      the public validation set, to judge retrained networks by
 
 The search trains on random parts of images and holds 50,000 of ImageNet's 1.28 million training
-images out (Su et al., ICML 2021, section 5.1). Names may end in .jpg, .jpeg or .png, in any case;
-labels are the places of the classes in sorted order, which for ImageNet's synsets is the order of
-published networks. Nothing is downloaded: ImageNet asks for registration.
+images out (Su et al., ICML 2021, section 5.1). Images end as ``jpeg.SUFFIXES``
+do, in any case; other files are counted and said. Labels are the places of the classes in sorted
+order, which for ImageNet's synsets is the order of published networks. Nothing is downloaded:
+ImageNet asks for registration.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmark.cli.errors import UserError
 from benchmark.datasets.files import describe_places, search_folders
 from benchmark.datasets.imagefiles import TrainingFiles, decode_set
 from benchmark.datasets.listing import Listing, list_images
+from benchmark.datasets.passed_over import describe_passed_over, warn_of_passed_over
 from kshot_core.tasks.batches import WHOLE, Part
 from kshot_core.tasks.images import ImageSet
 
@@ -162,6 +164,8 @@ def load_imagenet(request: DataRequest) -> ImageFolder:
             f"--held-out must leave images on both sides: 1..{len(train) - 1} of the {len(train)} "
             f"in {folder}/train, got {held}"
         )
+    warn_of_passed_over(train, test)
+    passed = describe_passed_over(train, test)
     generator = random.Random(request.seed)
     order, test_order = _shuffled(len(train), generator), _shuffled(len(test), generator)
     digest = hashlib.sha256()
@@ -183,6 +187,7 @@ def load_imagenet(request: DataRequest) -> ImageFolder:
             "split": f"{len(train) - held} images to train, {held} held out with seed "
             f"{request.seed}",
             "files": f"sha256 of the names and sizes of all images: {digest.hexdigest()}",
+            **({"passed over": passed} if passed else {}),
         },
     )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +27,19 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 Box: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of the stored image."""
 
-SUFFIXES = (".jpeg", ".jpg", ".png")
+# What Pillow reads in every build, and WebP where this one does.
+_SUFFIXES = {
+    "JPEG": (".jpeg", ".jpg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",) if features.check("webp") else (),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pnm"),
+}
+SUFFIXES = tuple(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 # By content, whatever the file is called: one of ImageNet's .JPEG files is a PNG.
-FORMATS = ("JPEG", "PNG")
+FORMATS = tuple(name for name, suffixes in _SUFFIXES.items() if suffixes)
 AREA = (0.08, 1.0)
 RATIO = (3 / 4, 4 / 3)
 _ATTEMPTS = 10
@@ -165,7 +175,7 @@ def _reading() -> Iterator[None]:
             yield
     except UnidentifiedImageError:
         # Pillow's own words name an object in memory.
-        raise UnreadableImageError(f"no {' or '.join(FORMATS)} image") from None
+        raise UnreadableImageError(f"no {', '.join(FORMATS)} image") from None
     except _UNREADABLE as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise UnreadableImageError(reason or str(error) or type(error).__name__) from None
@@ -176,6 +186,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         # 16 bits of grey, which Pillow would clip at 255.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of no known range")
     return image.convert("RGB")
 
 

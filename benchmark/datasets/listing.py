@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,8 +17,7 @@ from benchmark.cli.errors import UserError
 from benchmark.datasets.jpeg import SUFFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -34,6 +35,7 @@ class Listing:
         names: file names of the N images.
         labels: int64 (N,).
         sizes: bytes of each file.
+        passed_over: how many files of a class (empty for none) and an ending are no images here.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Listing:
     names: Sequence[str]
     labels: Tensor
     sizes: Sequence[int]
+    passed_over: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of images N."""
@@ -59,16 +62,17 @@ class Listing:
 def list_images(folder: Path) -> Listing:
     """Read the names and sizes of all images below a folder of class folders.
 
-    An image is a file whose name ends in .JPEG, .jpg, .jpeg or .png; other files, and whatever
-    starts with a dot, are passed over.
+    An image is a file whose name ends as those that Pillow reads do (``SUFFIXES``), in any case;
+    other files are passed over and counted, whatever starts with a dot is not even counted.
 
     Raises:
         UserError: the folder or one in it cannot be read, there are no class folders, or one of
             them has no image.
     """
     with _looking_at(folder):
-        classes, num_images = _list_folder(folder)
+        classes, beside = _list_folder(folder)
     if not classes:
+        num_images = sum(name.lower().endswith(SUFFIXES) for name in beside)
         came = f"{num_images} images that lie side by side" if num_images else "nothing of the kind"
         raise UserError(
             f"{folder} must have a folder of images for each class ({folder}/<class>/*.JPEG), "
@@ -76,36 +80,55 @@ def list_images(folder: Path) -> Listing:
         )
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(lambda name: _list_class(folder / name), classes))
-    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor(list(map(len, found))))
-    names = [name for images in found for name, _ in images]
-    sizes = [size for images in found for _, size in images]
-    return Listing(folder, tuple(classes), names, labels, sizes)
+    images_of = [images for images, _ in found]
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor(list(map(len, images_of))))
+    names = [name for images in images_of for name, _ in images]
+    sizes = [size for images in images_of for _, size in images]
+    passed = Counter(("", ending(name)) for name in beside)
+    for name, (_, others) in zip(classes, found, strict=True):
+        passed.update((name, end) for end in others)
+    return Listing(folder, tuple(classes), names, labels, sizes, passed)
 
 
-def _list_folder(folder: Path) -> tuple[list[str], int]:
-    """Names of the folders in it, sorted, and the number of images beside them."""
+def ending(name: str) -> str:
+    """How a file's name ends, in lower case, or that it has no ending."""
+    return Path(name).suffix.lower() or "files without an ending"
+
+
+def count_endings(endings: Iterable[str]) -> str:
+    """``19 .heic, 1 .txt``: the most frequent first."""
+    return ", ".join(f"{num} {end}" for end, num in Counter(sorted(endings)).most_common())
+
+
+def _list_folder(folder: Path) -> tuple[list[str], list[str]]:
+    """Names of the folders in it, sorted, and of the files beside them."""
     with os.scandir(folder) as entries:
         visible = [entry for entry in entries if not entry.name.startswith(".")]
         folders = sorted(entry.name for entry in visible if entry.is_dir())
-        return folders, sum(entry.name.lower().endswith(SUFFIXES) for entry in visible)
+        return folders, [entry.name for entry in visible if not entry.is_dir()]
 
 
-def _list_class(folder: Path) -> list[tuple[str, int]]:
-    """Names and sizes of a class's images, sorted by name."""
+def _list_class(folder: Path) -> tuple[list[tuple[str, int]], list[str]]:
+    """Names and sizes of a class's images, sorted by name; endings of what else is there."""
     with _looking_at(folder), os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not entry.name.startswith(".")]
         named = [
-            (entry.name, entry.stat())
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith(".")
+            (entry.name, entry.stat()) for entry in visible if entry.name.lower().endswith(SUFFIXES)
+        ]
+        others = [
+            "folders" if entry.is_dir() else ending(entry.name)
+            for entry in visible
+            if not entry.name.lower().endswith(SUFFIXES)
         ]
     # A pipe of that name would never end.
     images = sorted((name, info.st_size) for name, info in named if stat.S_ISREG(info.st_mode))
     if not images:
+        came = f", but {count_endings(others)}" if others else ""
         raise UserError(
-            f"{folder} has no images ({', '.join(SUFFIXES)} in any case); "
-            "put the class's images there or remove the folder"
+            f"{folder} has no images ({', '.join(SUFFIXES)} in any case){came}; "
+            "put the class's images there, of one of these kinds, or remove the folder"
         )
-    return images
+    return images, others
 
 
 @contextmanager

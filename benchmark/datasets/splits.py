@@ -240,18 +240,26 @@ def choose_split(
 
     The file of ``request`` is used when it names one, else the published file when it lies in
     one of ``folders``, else a split of the same sizes is drawn with the seed of ``request``.
+    Without ``folders`` the images are in another order than the published file counts in.
 
     Raises:
-        UserError: the split file is missing, malformed, or does not cut the images as planned.
+        UserError: the split file is missing, malformed, does not cut the images as planned, or is
+            the published one and counts other images.
     """
     path = request.split_file
     if path is None:
         path = next((f / plan.file for f in folders if (f / plan.file).is_file()), None)
     if path is None:
         first, second = _draw_split(plan.sizes, request.seed)
-        text = f"drawn with seed {request.seed} ({plan.file} not found)"
+        why = f"{plan.file} not found" if folders else f"{plan.file} counts in another order"
+        text = f"drawn with seed {request.seed} ({why})"
     else:
         first, second, digest = _read_split(path.expanduser(), plan)
+        if not folders and digest == plan.sha256:
+            raise UserError(
+                f"--split {path} is the published file, which counts images in the order of the "
+                "published batches, not in that of class folders; leave it out"
+            )
         source = "published" if digest == plan.sha256 else "not the published"
         text = f"{path.name} ({source} file, sha256 {digest})"
     keys, sizes = " + ".join(plan.keys), " + ".join(map(str, plan.sizes))

@@ -12,13 +12,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.cli.errors import UserError
+from benchmark.config.ids import completed
 from benchmark.records.files import PART, write_atomically, write_json, write_text
 from benchmark.records.rows import is_of
 
@@ -26,24 +27,63 @@ from benchmark.records.rows import is_of
 _UNREADABLE = (OSError, ValueError, RecursionError)
 
 
+class Settings(Protocol):
+    """What a folder asks of a config."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        ...
+
+    def defaults(self) -> dict[str, Any]:
+        """The defaults of those that have one."""
+        ...
+
+    def run_id(self) -> str:
+        """The name of the config's folder, less its seed."""
+        ...
+
+
+def finished_folder(path: Path, config: Settings) -> Path | None:
+    """The folder with a config's record: ``path``, or one beside it that an older version named.
+
+    A record that lacks settings which were added since is of the same work where those settings
+    have their defaults, whatever its folder is called.
+
+    Args:
+        path: where this version puts it, ``seed<s>-<id>``.
+        config: of the work.
+    """
+    if (path / "record.json").is_file():
+        return path
+    wanted, defaults = config.to_dict(), config.defaults()
+    for other in sorted(path.parent.glob(f"{path.name.partition('-')[0]}-*/record.json")):
+        try:
+            found = json.loads((other.parent / "config.json").read_text(encoding="utf-8"))
+        except _UNREADABLE:
+            # Damaged work of another config is not this one's to judge.
+            continue
+        if isinstance(found, dict) and completed(found, defaults) == wanted:
+            return other.parent
+    return None
+
+
 class ConfigFolder:
     """The folder of one config's work.
 
     Args:
-        path: of the folder, which need not exist.
-        settings: the config as JSON values; a folder with others is left alone.
-        run_id: of the config; ties a checkpoint to it even if the file is moved.
+        path: of the folder, which need not exist. Finished work in a folder that an older version
+            named is taken up where it lies.
+        config: whose work it is; a folder of another is left alone. Its id ties a checkpoint to
+            it even if the file is moved.
         required: what a finished record must have, keys joined by dots.
     """
 
     def __init__(
-        self,
-        path: Path,
-        settings: Mapping[str, Any],
-        run_id: str,
-        required: Sequence[str] = ("config", "seconds"),
+        self, path: Path, config: Settings, required: Sequence[str] = ("config", "seconds")
     ) -> None:
-        self.path, self._settings, self._run_id = path, settings, run_id
+        path = finished_folder(path, config) or path
+        self.path, self._settings, self._run_id = path, config.to_dict(), config.run_id()
+        self._defaults = config.defaults()
         self._required = required
         self._checkpoint, self._record = path / "checkpoint.safetensors", path / "record.json"
         # Whether somebody was told that this work is still to be done.
@@ -139,7 +179,7 @@ class ConfigFolder:
                 f"{path} should be a JSON object, got {type(values).__name__}; "
                 "delete its folder to run again"
             )
-        wanted = self._settings
+        wanted, values = self._settings, completed(values, self._defaults)
         if values != wanted:
             differing = sorted(
                 key for key in {*values, *wanted} if values.get(key) != wanted.get(key)

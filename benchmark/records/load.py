@@ -83,7 +83,8 @@ def record_paths(results: Path) -> list[Path]:
 def load_predictions(run: Path) -> NDArray[np.void]:
     """Read a run's scores, a structured array (A,) of ``PREDICTION``.
 
-    ``index`` is the benchmark's index, ``accuracy`` the predicted one in percent, ``loss`` the
+    ``index`` is the architecture's in its space, or its row in the truth table where the space has
+    no order, ``accuracy`` the predicted one in percent, ``loss`` the
     mean cross-entropy, ``true`` the stand-alone accuracy that the run was compared with.
 
     Raises:

@@ -32,7 +32,7 @@ class RunFolder(ConfigFolder):
             / f"{config.sharing}-K{config.K}"
             / f"seed{config.seed}-{config.run_id()}"
         )
-        super().__init__(path, config.to_dict(), config.run_id())
+        super().__init__(path, config)
         self._scores = self.path / "scores.npy"
 
     def save_scores(self, scores: npt.NDArray[np.float64]) -> None:

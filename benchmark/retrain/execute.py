@@ -63,8 +63,7 @@ def retrain_one(
         / config.dataset
         / config.space
         / f"seed{config.seed}-{config.run_id()}",
-        config.to_dict(),
-        config.run_id(),
+        config,
         ("top1", "top5", "top1_raw", "top5_raw", "flops", "params", "num_test_images"),
     )
     record = folder.record()

@@ -171,7 +171,7 @@ def _run_in_process(request: Request, tell: Tell, numbers: list[int]) -> dict[in
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m benchmark.run",
-        description="Train K-shot supernets on NAS-Bench-201, score architectures with them, and "
+        description="Train K-shot supernets of a search space, score architectures with them, and "
         "compare the ranking with stand-alone accuracies. With no option at all: K = 1 and K = 8 "
         "on the embedded data set.",
         epilog="Presets: "

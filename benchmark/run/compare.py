@@ -13,15 +13,13 @@ from benchmark.metrics.ties import UndefinedMetricError
 from benchmark.records.files import sha256
 from benchmark.train.setup import Target
 from benchmark.truth.table import TruthColumn
-from kshot_core.spaces import NASBench201
+from kshot_core.space import Space
 
 _WITH_INTERVAL = ("kendall_tau_b", "spearman", "pearson")
 _NUM_RESAMPLES = 1000
 
 
-def compare(
-    space: NASBench201, target: Target, accuracy: npt.NDArray[np.float32]
-) -> dict[str, Any]:
+def compare(space: Space, target: Target, accuracy: npt.NDArray[np.float32]) -> dict[str, Any]:
     """The part of a record that says how well architectures were ranked.
 
     Args:
@@ -35,9 +33,10 @@ def compare(
         and ``also``: the same metrics against other columns about the same training set.
     """
     true = target.values(target.archs)
+    live = [space.canonical(arch) for arch in target.archs]
     controls: dict[str, list[float]] = {
-        "params": [space.live_params(arch) for arch in target.archs],
-        "flops": [space.live_flops(arch) for arch in target.archs],
+        "params": [space.params(arch) for arch in live],
+        "flops": [space.flops(arch) for arch in live],
         "live_convolutions": [space.num_convolutions(arch) for arch in target.archs],
     }
     path = target.table.path
@@ -72,7 +71,7 @@ def _intervals(
     return intervals
 
 
-def _ceiling(space: NASBench201, target: Target) -> dict[str, Any] | None:
+def _ceiling(space: Space, target: Target) -> dict[str, Any] | None:
     """Metrics of one truth seed as a prediction of another, over the archs that have both."""
     seeds = target.table.ceiling_seeds_of(target.column)
     if len(seeds) < 2:

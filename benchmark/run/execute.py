@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,7 +31,6 @@ from benchmark.train.setup import (
 from benchmark.train.supernet import Clock, Progress, restore, train
 from kshot_core.evaluation.scores import predict
 from kshot_core.space import Arch
-from kshot_core.spaces import NASBench201
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.steps import Engine, run_step
 from kshot_core.training.trainer import Trainer
@@ -65,7 +65,7 @@ def run_one(
         UserError: bad input, a damaged file, or a training that diverged.
     """
     started = time.perf_counter()
-    folder = RunFolder(places.results, config, NASBench201().name)
+    folder = RunFolder(places.results, config, config.space)
     record = folder.record()
     if record is not None:
         return record
@@ -96,7 +96,7 @@ def run_one(
             codes = trainer.sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
         finished = time.perf_counter()
         predictions = np.empty(len(target.archs), PREDICTION)
-        predictions["index"] = [space.index(arch) for arch in target.archs]
+        predictions["index"] = target.table.index(target.archs)
         predictions["accuracy"], predictions["loss"] = scores.T
         # With the truth beside them every metric can be computed again from the record alone.
         predictions["true"] = target.values(target.archs)
@@ -128,13 +128,15 @@ class _Tracked:
     true: npt.NDArray[np.float64]
     images: ImageSet
     batch_size: int
+    canonical: Callable[[Arch], Arch]
 
     @classmethod
     def of(cls, config: RunConfig, target: Target, images: ImageSet) -> _Tracked:
         """Evenly spaced architectures of the target, the same ones for every run of it."""
         num = min(config.track_archs, len(target.archs))
         archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
-        return cls(config.track_every, archs, target.values(archs), images, config.score_batch_size)
+        true, canonical = target.values(archs), target.table.space.canonical
+        return cls(config.track_every, archs, true, images, config.score_batch_size, canonical)
 
     def measure(self, trainer: Trainer) -> dict[str, Any]:
         """Tau after this epoch, if it is one of those after which it is asked for."""
@@ -148,7 +150,7 @@ class _Tracked:
             trainer.sharing,
             self.archs,
             self.images,
-            NASBench201().canonical,
+            self.canonical,
             batch_size=self.batch_size,
             num_examples=_TRACK_IMAGES,
             precision=trainer.recipe.precision,

@@ -16,7 +16,6 @@ from benchmark.train.setup import Places, build_trainer, load_images, ranked_spa
 from benchmark.workers.jobs import run_all
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.space import Arch
-from kshot_core.spaces import NASBench201
 from kshot_core.tasks.batches import Batch
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.trainer import Trainer
@@ -53,7 +52,8 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    unique, positions = work_list(archs, trainer.sharing, NASBench201().canonical)
+    canonical = config.space_settings().without_images().canonical
+    unique, positions = work_list(archs, trainer.sharing, canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
@@ -113,7 +113,7 @@ def _trained(config: RunConfig, places: Places) -> tuple[Trainer, Sequence[Batch
     device = torch.device("cpu")
     training, validation = splits.training(device), splits.validation(device)
     trainer = build_trainer(config, ranked_space(config, splits), training, device)
-    state = RunFolder(places.results, config, NASBench201().name).load_checkpoint()
+    state = RunFolder(places.results, config, config.space).load_checkpoint()
     if state is not None:  # a training of no epochs leaves none
         trainer.restore(state)
     batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)

@@ -20,7 +20,7 @@ from benchmark.search.scoring import scorer
 from benchmark.search.truth import SearchTruth
 from benchmark.train.setup import Places, load_images
 from benchmark.train.supernet import Progress, Supernet, trained_supernet
-from benchmark.views.drawing import draw, save_figure
+from benchmark.views.drawing import draw, is_drawable, save_figure
 from benchmark.views.figures.front import front_figure
 from kshot_core.search.limits import check_reachable
 from kshot_core.search.methods import METHODS, Evaluated, best, front
@@ -225,7 +225,8 @@ def _save(
         }
     )
     title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
-    save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
+    if is_drawable(settings.space):
+        save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
     save_figure(
         front_figure(evaluated, front(evaluated), best(evaluated), config.limits()),
         folder.path / "front.png",

@@ -37,7 +37,7 @@ class SearchFolder(ConfigFolder):
         run = config.run
         path = results / "searches" / run.dataset / space.name / config.label
         path /= f"seed{run.seed}-{config.run_id()}"
-        super().__init__(path, config.to_dict(), config.run_id(), _REQUIRED)
+        super().__init__(path, config, _REQUIRED)
         self.space = space
 
     def save_evaluated(

@@ -1,10 +1,9 @@
-"""Truth about the architectures of a search, where there is any (NAS-Bench-201)."""
+"""Truth about the architectures of a search, where there is any."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
@@ -12,20 +11,27 @@ from benchmark.records.files import sha256
 from benchmark.train.setup import Places, Target, load_target
 from benchmark.truth.table import find_truth
 from kshot_core.search.limits import Limits
-from kshot_core.space import Arch, Space
-from kshot_core.spaces import NASBench201
-from kshot_core.spaces.nasbench201.space import NUM_ARCHS
+from kshot_core.space import Arch, Listable, Space
 
 
-@dataclass(frozen=True)
-class Listed(NASBench201):
-    """NAS-Bench-201 with the architectures of a list alone, those that the truth is known of."""
+class Listed:
+    """A space with the architectures of a list alone, those that the truth is known of.
 
-    listed: frozenset[Arch] = frozenset()
+    Everything but ``is_valid`` is the space's.
+    """
+
+    def __init__(self, space: Space, listed: frozenset[Arch]) -> None:
+        self._space, self._listed = space, listed
+
+    def __getattr__(self, name: str) -> Any:
+        """The space's own."""
+        if name.startswith("_"):  # also while a copy or a pickle has no attributes yet
+            raise AttributeError(name)
+        return getattr(self._space, name)
 
     def is_valid(self, arch: Arch) -> bool:
         """Whether it is on the list, and its output depends on its input."""
-        return arch in self.listed and super().is_valid(arch)
+        return arch in self._listed and self._space.is_valid(arch)
 
 
 class SearchTruth:
@@ -42,12 +48,8 @@ class SearchTruth:
         Raises:
             UserError: a table that was named, or is there, cannot be used.
         """
-        if not isinstance(space, NASBench201):
-            if places.truth is not None:
-                raise UserError(f"--truth is for nasbench201; there is none for {config.space}")
-            return None
         try:
-            find_truth(config.dataset, places.truth)
+            find_truth(config.dataset, places.truth, space.name)
         except UserError:
             if places.truth is not None:
                 raise
@@ -56,12 +58,10 @@ class SearchTruth:
 
     def restricted(self, space: Space) -> Space:
         """The space, or the part of it that the truth is known of."""
-        assert isinstance(space, NASBench201), "no other space has a table"
-        if len(self._values) == NUM_ARCHS:
+        if isinstance(space, Listable) and len(self._values) == len(space.archs()):
             return space
-        settings = {field.name: getattr(space, field.name) for field in fields(space)}
-        archs = frozenset(space.from_string(text) for text in self._values.index)
-        return Listed(**settings, listed=archs)
+        listed = frozenset(space.from_string(text) for text in self._values.index)
+        return cast(Space, Listed(space, listed))
 
     def value(self, arch: str) -> float | None:
         """Stand-alone accuracy in percent, None where it is not known."""

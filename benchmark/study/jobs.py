@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from benchmark.config.arch_file import read_arch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig, run_config
 from benchmark.config.search import SearchConfig, search_config
+from benchmark.records.folders import finished_folder
 from benchmark.study.definition import Row, Size, Study
 
 Config = RunConfig | SearchConfig | RetrainConfig
@@ -106,48 +106,16 @@ def supernet_place(config: RunConfig) -> Path:
 def finished(results: Path, config: Config) -> Path | None:
     """The folder of finished work, or None where there is no record of it.
 
-    A record of an older version, which lacks settings that were added since, is the same work
-    where those settings have their defaults.
-
     Args:
         results: the results folder.
         config: of the work.
     """
-    return _finished(results / place_of(config), config)
+    return finished_folder(results / place_of(config), config)
 
 
 def finished_supernet(results: Path, config: RunConfig) -> Path | None:
     """The same for the supernet that a search trains."""
-    return _finished(results / supernet_place(config), config.training_only())
-
-
-def _finished(folder: Path, config: Config) -> Path | None:
-    if (folder / "record.json").is_file():
-        return folder
-    seed = folder.name.partition("-")[0]
-    for other in sorted(folder.parent.glob(f"{seed}-*/record.json")):
-        if _same(other.parent, config):
-            return other.parent
-    return None
-
-
-def _same(folder: Path, config: Config) -> bool:
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        # Damaged work of another config is not this command's to judge.
-        return False
-    wanted = config.to_dict()
-    if not isinstance(found, dict) or found.keys() - wanted.keys():
-        return False
-    return {**_defaults(config), **found} == wanted
-
-
-def _defaults(config: Config) -> dict[str, Any]:
-    kinds = (RunConfig, SearchConfig) if isinstance(config, SearchConfig) else (type(config),)
-    fields = [field for kind in kinds for field in dataclasses.fields(kind)]
-    named = {field.name: field.default for field in fields if field.name != "run"}
-    return {name: value for name, value in named.items() if value is not dataclasses.MISSING}
+    return finished_folder(results / supernet_place(config), config.training_only())
 
 
 def _config(

@@ -17,8 +17,6 @@ from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch, Space
-from kshot_core.spaces import NASBench201
-from kshot_core.spaces.nasbench201.space import to_string
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.training.distributed import ALONE, Processes
@@ -45,7 +43,7 @@ class Target:
     Args:
         table: the truth table.
         column: the column named or defaulted.
-        archs: the architectures to score, in the benchmark's order.
+        archs: the architectures to score, in the space's order.
     """
 
     table: TruthTable
@@ -57,23 +55,17 @@ class Target:
     ) -> npt.NDArray[np.float64]:
         """The truth of architectures (A,), percent, from the column or from another one."""
         series = self.table.column(column or self.column)
-        values = series.loc[[to_string(arch) for arch in archs]]
+        values = series.loc[[self.table.space.to_string(arch) for arch in archs]]
         return np.asarray(values, dtype=np.float64)
 
 
-def ranked_space(config: RunConfig, data: ImageData) -> NASBench201:
-    """The search space of a run that is compared with stand-alone accuracies.
+def ranked_space(config: RunConfig, data: ImageData) -> Space:
+    """The search space of a run, for the images it is trained on.
 
     Raises:
-        UserError: of this space nobody has any.
+        UserError: the space cannot take these images.
     """
-    space = config.space_settings().build(data)
-    if not isinstance(space, NASBench201):
-        raise UserError(
-            f"stand-alone accuracies to rank against exist for nasbench201, not {config.space}; "
-            "search it with python -m benchmark.search"
-        )
-    return space
+    return config.space_settings().build(data)
 
 
 def load_images(config: RunConfig, places: Places) -> ImageData:
@@ -119,22 +111,21 @@ def load_target(config: RunConfig, places: Places) -> Target:
     Raises:
         UserError: no table, a malformed one, an unknown column, or fewer rows than asked for.
     """
-    table = TruthTable.load(find_truth(config.dataset, places.truth))
+    space = config.space_settings().without_images()
+    table = TruthTable.load(find_truth(config.dataset, places.truth, space.name), space)
     if config.truth_column == "default":
         column = default_column(config.dataset, table)
     else:
         column = TruthColumn.parse(config.truth_column)
-    values = table.column(column).dropna()
-    space = NASBench201()
-    archs = sorted((space.from_string(text) for text in values.index), key=space.index)
+    archs = table.archs(column)
     if config.archs > len(archs):
         raise UserError(
             f"--archs asks for {config.archs} architectures, {column} in {table.path} has "
             f"{len(archs)}; 0 takes them all"
         )
     if config.archs:
-        archs = random.Random(0).sample(archs, config.archs)
-        archs.sort(key=space.index)
+        places_drawn = random.Random(0).sample(range(len(archs)), config.archs)
+        archs = [archs[place] for place in sorted(places_drawn)]
     return Target(table, column, archs)
 
 

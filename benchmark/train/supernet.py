@@ -155,8 +155,7 @@ def trained_supernet(
         / space.name
         / f"{config.sharing}-K{config.K}"
         / f"seed{config.seed}-{config.run_id()}",
-        config.to_dict(),
-        config.run_id(),
+        config,
         ("seconds.training",),
     )
     weights = folder.path / "supernet.safetensors"

@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
 from benchmark.metrics.correlation import kendall_tau_b
-from benchmark.truth.format import index_by_arch, suffix_of
+from benchmark.truth.format import SUFFIXES, suffix_of
 from benchmark.truth.importers import Imported, import_truth
 from benchmark.truth.pickles import Report
 from benchmark.truth.table import TruthTable, cached_truth
@@ -33,7 +33,8 @@ SOURCE is one of
   NATS-tss-v1_0-3ffb9-simple/     the unpacked folder of its successor, linked at
                                   https://github.com/D-X-Y/NATS-Bench
                                   takes about ten minutes and little memory
-  any .csv, .csv.gz or .csv.xz    with a column arch; columns named
+  any .csv, .csv.gz or .csv.xz    with a column arch, in the words of any search space
+                                  (NAS-Bench-Macro's digits, say); columns named
                                   <trained-on>/<split>/<epochs>ep/<mean or seedN> are taken,
                                   others only when --column says what they are
 
@@ -70,7 +71,9 @@ def overview(table: TruthTable) -> list[Table]:
     The first table has a row per column; ``best`` is the index of its best arch, the smallest of
     them if several are equal. The third is left out when no column has two seeds.
     """
-    index_of = index_by_arch()
+    space = table.space
+    every = table.archs()
+    index_of = dict(zip(map(space.to_string, every), table.index(every), strict=True))
     title = f"{table.path or 'truth table'}: {len(table.frame):,} archs, accuracies in percent"
     columns = _grid(title, "column", "archs", "min", "mean", "max", "best")
     best: dict[int, str] = {}
@@ -119,12 +122,18 @@ def _ceilings(table: TruthTable) -> Iterator[tuple[str, str, str, str]]:
 
 def _import(options: argparse.Namespace, console: Console) -> TruthTable:
     to: Path = options.to or cached_truth()
-    # Asked before the work: it can take minutes.
-    check_target(to, force=options.force)
+    # Whose a CSV is stands in its rows; of all else it is known.
+    tells = options.to is None and options.source.name.endswith(SUFFIXES)
+    if not tells:
+        # Asked before the work: it can take minutes.
+        check_target(to, force=options.force)
     with _progress() as report:
         imported: Imported = import_truth(
             options.source, _renames(options.column), trust=options.trust, report=report
         )
+    if tells:
+        to = cached_truth(imported.table.space.name)
+        check_target(to, force=options.force)
     imported.table.save(to)
     for line in imported.left_out:
         console.print(f"left out: {line}", markup=False, highlight=False)

@@ -10,7 +10,6 @@ import lzma
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,16 @@ import pandas as pd
 from benchmark.cli.errors import UserError
 from benchmark.cli.numbers import read_number
 from benchmark.truth.reading import Rows, few
-from kshot_core.spaces.nasbench201.space import NASBench201, to_string
+from kshot_core.space import Space
+from kshot_core.spaces import SPACES
 
 SPLITS = ("train", "valid", "test", "valid+test")
 SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
 _NAME = re.compile(r"([a-z0-9][a-z0-9.-]*)/([a-z+]+)/([1-9][0-9]*)ep/(mean|seed[0-9]+)")
 # A column of this many archs that never passes 1 % holds fractions, not percent.
 _NUM_ROWS_TO_JUDGE_UNIT = 10
+# Rows that are looked at to tell which space a table is of.
+_NUM_ROWS_TO_JUDGE_SPACE = 20
 
 
 @dataclass(frozen=True, order=True)
@@ -54,10 +56,26 @@ class TruthColumn:
         return cls(match[1], match[2], int(match[3]), match[4])
 
 
-@cache
-def index_by_arch() -> Mapping[str, int]:
-    """The benchmark's index of every arch string."""
-    return {to_string(arch): index for index, arch in enumerate(NASBench201().archs())}
+def space_of(archs: Sequence[str]) -> Space:
+    """The space, with its default settings, that reads the first of ``archs`` that any reads.
+
+    NAS-Bench-201 where none reads any of them.
+    """
+    for text in archs[:_NUM_ROWS_TO_JUDGE_SPACE]:
+        for build in SPACES.values():
+            space: Space = build()
+            if is_arch(space, text):
+                return space
+    native: Space = SPACES["nasbench201"]()
+    return native
+
+
+def is_arch(space: Space, text: str) -> bool:
+    """Whether ``text`` is how the space writes one of its architectures."""
+    try:
+        return space.to_string(space.from_string(text)) == text
+    except ValueError:
+        return False
 
 
 def is_column(name: str) -> bool:
@@ -121,12 +139,15 @@ def to_frame(rows: Rows, names: Mapping[str, str], path: Path) -> pd.DataFrame:
     return frame
 
 
-def check_frame(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = None) -> None:
+def check_frame(
+    frame: pd.DataFrame, name: str, space: Space, lines: Sequence[int] | None = None
+) -> None:
     """Check a table's content; ``name`` stands for it in the messages.
 
     Args:
         frame: the content.
         name: of the table.
+        space: whose architectures these are.
         lines: the line of the file that each row stands in; None for one row a line.
 
     Raises:
@@ -140,12 +161,12 @@ def check_frame(frame: pd.DataFrame, name: str, lines: Sequence[int] | None = No
         raise UserError(f"{name} has columns of the same name: {again}; keep one of each")
     lines = range(2, len(frame) + 2) if lines is None else lines
     archs = list(frame.index)
-    known = index_by_arch()
-    wrong = [_line(frame, lines, row) for row, arch in enumerate(archs) if arch not in known]
+    wrong = [_line(frame, lines, row) for row, arch in enumerate(archs) if not is_arch(space, arch)]
     if wrong:
         raise UserError(
-            f"{name}: {len(wrong)} rows are no NAS-Bench-201 arch |op~0|+|op~0|op~1|+"
-            f"|op~0|op~1|op~2|: {few(wrong)}; correct these lines"
+            f"{name}: {len(wrong)} rows are no {space.name} arch like "
+            f"{space.to_string(space.extremes()[1])[:120]}: {few(wrong)}; correct these lines, or "
+            "name a table of this space"
         )
     twice = np.flatnonzero(frame.index.duplicated())
     if len(twice):

@@ -35,7 +35,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
-from benchmark.truth.format import TruthColumn, index_by_arch, is_column, to_frame
+from benchmark.truth.format import TruthColumn, is_column, to_frame
 from benchmark.truth.pickles import Report, check_md5, load_pbz2, load_pth, silent
 from benchmark.truth.reading import few, is_table, read_rows
 from benchmark.truth.table import TruthTable
@@ -276,10 +276,10 @@ def _imported(rows: Mapping[str, Row], source: Path) -> Imported:
 def _sorted_table(
     frame: pd.DataFrame, source: Path, lines: Sequence[int] | None = None
 ) -> TruthTable:
-    """Check the content, then put the rows in the benchmark's order."""
+    """Check the content, then put the rows in the space's order, if it has one."""
     table = TruthTable(source, frame, lines)
-    order = np.argsort([index_by_arch()[arch] for arch in frame.index])
-    return TruthTable(table.path, frame.iloc[order])
+    order = np.argsort(table.index([table.space.from_string(arch) for arch in table.frame.index]))
+    return TruthTable(table.path, table.frame.iloc[order])
 
 
 def _column_order(column: TruthColumn) -> tuple[int, int, int, str]:

@@ -36,10 +36,11 @@ from benchmark.truth.format import (
     TruthColumn,
     check_frame,
     compress,
+    space_of,
     to_frame,
 )
 from benchmark.truth.reading import few, read_rows
-from kshot_core.space import compact
+from kshot_core.space import Arch, Listable, Space, compact
 
 __all__ = [
     "TruthColumn",
@@ -54,6 +55,8 @@ _DEFAULTS = {
     "cifar100": "cifar100/test/200ep/mean",
     "imagenet16-120": "imagenet16-120/test/200ep/mean",
 }
+_NATIVE = "nasbench201"
+"""The space of the tables that are found without being named."""
 _EMBEDDED = {"digits": Path(__file__).resolve().parent / "data" / "digits_truth.csv"}
 
 
@@ -66,6 +69,7 @@ class TruthTable:
         frame: accuracies in percent, float64; the index is the arch strings (named ``arch``), the
             columns are named as above. NaN stands for a run that was not made.
         lines: the line of the file that each row was read from; None for one row a line.
+        of: the space whose architectures these are; None for the registered space that reads them.
 
     Raises:
         UserError: the frame breaks a rule of the format, see the module's text. Row numbers in
@@ -75,6 +79,7 @@ class TruthTable:
     path: Path | None
     frame: pd.DataFrame
     lines: Sequence[int] | None = None
+    of: Space | None = None
 
     def __post_init__(self) -> None:
         """Check everything once, so that no user of a table has to; names are read in any case."""
@@ -82,7 +87,31 @@ class TruthTable:
             index=lambda arch: compact(str(arch)), columns=lambda name: str(name).strip().lower()
         )
         object.__setattr__(self, "frame", frame)
-        check_frame(self.frame, str(self.path) if self.path else "the truth table", self.lines)
+        name = str(self.path) if self.path else "the truth table"
+        check_frame(self.frame, name, self.space, self.lines)
+
+    @property
+    def space(self) -> Space:
+        """The space whose architectures these are, with the settings that name them."""
+        return self.of or space_of(list(self.frame.index))
+
+    def archs(self, column: str | TruthColumn | None = None) -> list[Arch]:
+        """The architectures, or those with a value in ``column``, in the space's order.
+
+        That of the rows where the space has none.
+        """
+        space = self.space
+        known = self.frame if column is None else self.column(column).dropna()
+        archs = [space.from_string(text) for text in known.index]
+        return sorted(archs, key=space.index) if isinstance(space, Listable) else archs
+
+    def index(self, archs: Sequence[Arch]) -> list[int]:
+        """Each architecture's index in its space, or its row here where the space has no order."""
+        space = self.space
+        if isinstance(space, Listable):
+            return [space.index(arch) for arch in archs]
+        rows = {text: row for row, text in enumerate(self.frame.index)}
+        return [rows[space.to_string(arch)] for arch in archs]
 
     def columns(self) -> list[TruthColumn]:
         """The columns in the file's order."""
@@ -148,8 +177,8 @@ class TruthTable:
             )
 
     @classmethod
-    def load(cls, path: Path) -> TruthTable:
-        """Read and check a table.
+    def load(cls, path: Path, of: Space | None = None) -> TruthTable:
+        """Read and check a table, of the architectures of ``of`` if it is given.
 
         Raises:
             UserError: absent, truncated, not text, or breaking a rule; one line saying where.
@@ -161,7 +190,7 @@ class TruthTable:
                 f"{path} is no truth table: its first column should be arch, got {first!r}; "
                 f"convert it with: python -m benchmark.truth import {path} --to truth.csv.xz"
             )
-        return cls(path, to_frame(rows, {name: name for name in names}, path), rows.lines)
+        return cls(path, to_frame(rows, {name: name for name in names}, path), rows.lines, of)
 
     def save(self, path: Path) -> None:
         """Write the table whole or not at all; equal tables give equal bytes.
@@ -180,48 +209,61 @@ class TruthTable:
 def default_column(dataset: str, table: TruthTable) -> TruthColumn:
     """The column that a supernet of ``dataset`` is compared with when none is named.
 
-    The benchmark's three data sets: the test mean after 200 epochs. Any other data set: its only
-    ``valid`` mean. The choice is never silent: a run records the column's name.
+    NAS-Bench-201's three data sets: the test mean after 200 epochs, and in a table of another
+    space their only ``test`` mean. Any other data set: its only ``valid`` mean. The choice is never
+    silent: a run records the column's name.
 
     Raises:
         UserError: the table does not hold that column, or holds more than one that would do.
     """
-    if dataset in _DEFAULTS:
-        table.column(_DEFAULTS[dataset])
-        return TruthColumn.parse(_DEFAULTS[dataset])
     means = [c for c in table.columns() if c.run == "mean"]
-    fitting = [c for c in means if c.trained_on == dataset and c.split == "valid"]
+    split = "valid"
+    if dataset in _DEFAULTS:
+        if table.space.name == _NATIVE:
+            table.column(_DEFAULTS[dataset])
+            return TruthColumn.parse(_DEFAULTS[dataset])
+        split = "test"
+    fitting = [c for c in means if c.trained_on == dataset and c.split == split]
     if len(fitting) != 1:
         raise UserError(
-            f"wanted exactly one column {dataset}/valid/<E>ep/mean to compare with, found "
+            f"wanted exactly one column {dataset}/{split}/<E>ep/mean to compare with, found "
             f"{few(fitting) or 'none'}; name the truth column yourself, one of: {few(means, 12)}"
         )
     return fitting[0]
 
 
-def cached_truth() -> Path:
-    """Where the NAS-Bench-201 table is looked for when nothing else names it."""
-    return Path(pooch.os_cache("kshot-nas")) / "nb201_truth.csv.xz"
+def cached_truth(space: str = _NATIVE) -> Path:
+    """Where a space's table is looked for when nothing else names it."""
+    name = "nb201" if space == _NATIVE else space
+    return Path(pooch.os_cache("kshot-nas")) / f"{name}_truth.csv.xz"
 
 
-def find_truth(dataset: str, given: Path | None = None) -> Path:
+def find_truth(dataset: str, given: Path | None = None, space: str = _NATIVE) -> Path:
     """Find the truth table's file, to be called before any training.
 
     ``given`` (``--truth FILE``) comes first. ``digits`` then takes the table shipped with the
-    package; every other data set takes ``$KSHOT_TRUTH``, else the user's cache folder.
+    package; every other data set takes ``$KSHOT_TRUTH``, else the user's cache folder. The table of
+    another space than NAS-Bench-201 is the one given, or that in the cache folder.
 
     Raises:
         UserError: no such file; the message holds the commands that make one.
     """
-    place, said = cached_truth(), "the default place"
+    place, said = cached_truth(space), "the default place"
     if given is not None:
         place, said = given.expanduser(), "named by --truth"
+    elif space != _NATIVE:
+        pass
     elif dataset in _EMBEDDED:
         place, said = _EMBEDDED[dataset], "shipped with the package"
     elif os.environ.get("KSHOT_TRUTH"):
         place, said = Path(os.environ["KSHOT_TRUTH"]).expanduser(), "named by $KSHOT_TRUTH"
     if place.is_file():
         return place
+    if space != _NATIVE:
+        raise UserError(
+            f"no truth table of {space} at {place} ({said}); name one with --truth FILE, or make "
+            f"one from a CSV with: python -m benchmark.truth import SOURCE --to {place}"
+        )
     recipe = (
         f"python -m benchmark.standalone --dataset {dataset}"
         if dataset in _EMBEDDED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ from kshot_core.spaces.mobilenetv2.network import Operation
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.space import NONE, OPERATIONS, canonical
 
-__all__ = ["draw", "draw_all", "save_figure"]
+__all__ = ["draw", "draw_all", "is_drawable", "save_figure"]
 
 Entry = tuple[SpaceSettings, str, str]
 """A space's settings, a title, and an architecture of it as text."""
@@ -54,6 +54,11 @@ _EDGES = {
 }
 
 
+def is_drawable(space: str) -> bool:
+    """Whether there is a way to draw the architectures of the space of this name."""
+    return space in _DRAWN
+
+
 def draw(settings: SpaceSettings, archs: Sequence[tuple[str, str]]) -> Figure:
     """Draw architectures of one space.
 
@@ -76,13 +81,16 @@ def draw_all(entries: Sequence[Entry]) -> Figure:
     edges; what does not reach the output is faint.
 
     Raises:
-        UserError: no architecture, one that is not of its space, or spaces of two kinds.
+        UserError: no architecture, one that is not of its space, spaces of two kinds, or of a kind
+            that is not drawn.
     """
     kinds = sorted({settings.space for settings, _, _ in entries})
     if len(kinds) != 1:
         raise UserError(f"one kind of space is drawn at a time, got {', '.join(kinds) or 'none'}")
+    if not is_drawable(kinds[0]):
+        raise UserError(f"drawn are {', '.join(_DRAWN)}, got {kinds[0]}")
     with own_style():
-        return _draw_rows(entries) if kinds == ["mobilenetv2"] else _draw_cells(entries)
+        return _DRAWN[kinds[0]](entries)
 
 
 def _draw_rows(entries: Sequence[Entry]) -> Figure:
@@ -256,3 +264,9 @@ def _draw_cell(axes: Axes, text: str) -> None:
     axes.set_xlim(-0.5, 4.5)
     axes.set_ylim(-0.4, 2.3)
     axes.set_axis_off()
+
+
+_DRAWN: dict[str, Callable[[Sequence[Entry]], Figure]] = {
+    "mobilenetv2": _draw_rows,
+    "nasbench201": _draw_cells,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,26 @@ CONFIG = SearchConfig(run_config(), population=4, generations=2, parents=2)
 SEARCH_AGAIN = "delete its folder and search again"
 
 
+@dataclass(frozen=True)
+class Work:
+    """A config of some work."""
+
+    settings: dict[str, Any]
+    id: str = "12345678"
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.settings
+
+    def defaults(self) -> dict[str, Any]:
+        return {}
+
+    def run_id(self) -> str:
+        return self.id
+
+
 def folder(path: Path, **changes: Any) -> ConfigFolder:
     """A folder of some work."""
-    return ConfigFolder(path / "work", {"epochs": 3, **changes}, "12345678")
+    return ConfigFolder(path / "work", Work({"epochs": 3, **changes}))
 
 
 def search_folder(results: Path) -> SearchFolder:
@@ -149,7 +167,7 @@ def test_damaged_config(content: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_says_what_its_record_must_have(tmp_path: Path) -> None:
-    work = ConfigFolder(tmp_path / "work", {}, "1", ("seconds.training", "top1"))
+    work = ConfigFolder(tmp_path / "work", Work({}), ("seconds.training", "top1"))
     with work.opened():
         work.complete({"seconds": {"training": 1.0}, "top1": None})
     assert work.record() is not None

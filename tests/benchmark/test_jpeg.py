@@ -204,9 +204,12 @@ def _bomb() -> bytes:
     ("damage", "reason"),
     [
         (truncate, "truncated"),
-        (lambda path: path.write_bytes(b""), "no JPEG or PNG image"),
-        (lambda path: path.write_text("<html>"), "no JPEG or PNG image"),
-        (lambda path: Image.new("RGB", (9, 9)).save(path, "GIF"), "no JPEG or PNG image"),
+        (lambda path: path.write_bytes(b""), "no JPEG, PNG, .*PPM image"),
+        (lambda path: path.write_text("<html>"), "no JPEG, PNG, .*PPM image"),
+        (
+            lambda path: Image.new("RGB", (9, 9)).save(path, "ICO"),
+            "no JPEG, PNG, .*PPM image",
+        ),
         (lambda path: path.write_bytes(_bomb()), "exceeds limit"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: (path.unlink(), path.mkdir()), "Is a directory"),

@@ -102,7 +102,7 @@ def _empty(folder: Path) -> None:
     [
         (_flatten, r"val must have a folder of images for each class .*4 images.*side by side"),
         (lambda f: (shutil.rmtree(f / "val"), (f / "val").mkdir()), "but has nothing of the kind"),
-        (_empty, r"train/n01 has no images \(\.jpeg, \.jpg, \.png in any case\); put"),
+        (_empty, r"train/n01 has no images \(\.jpeg, .*\.png, .* in any case\), but 1 \.txt; put"),
         (
             lambda f: (f / "val" / "n01").rename(f / "val" / "n02"),
             r"must have the same classes, but 2 are in one alone, such as n01 in train/",

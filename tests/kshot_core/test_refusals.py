@@ -12,6 +12,7 @@ from idioms import Net, Of
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
+from kshot_core.spaces import MobileNetV2, NASBench201
 from kshot_core.weights.bank import KShot
 
 ARCH = (1, 2)
@@ -158,6 +159,24 @@ def test_codes_and_archs_of_another_kind_are_refused() -> None:
         with pytest.raises(ValueError, match="an arch is a tuple of choices, got") as error:
             shared(_x(), arch, CODE)  # type: ignore[arg-type]
         _one_line(error)
+
+
+@pytest.mark.parametrize("space", [NASBench201(channels=4), MobileNetV2(stages=((4, 2, 2),))])
+def test_archs_of_another_length_or_range_are_refused(space: NASBench201 | MobileNetV2) -> None:
+    shared = KShot(space.supernet(), 2, group=space.parameter_group)
+    x, num = torch.rand(2, 3, 32, 32), len(space.num_choices)
+    for arch, said in (
+        ((1, 2), f"an architecture here has {num} choices, got 2"),
+        ((0,) * (num + 1), f"an architecture here has {num} choices, got {num + 1}"),
+        ((9,) * num, "the choice at site . is 0"),
+        ((-1,) * num, "the choice at site 0 is 0"),
+    ):
+        with pytest.raises(ValueError, match=said) as error:
+            shared(x, arch, CODE)
+        _one_line(error)
+    if isinstance(space, NASBench201):
+        with pytest.raises(ValueError, match="an architecture here has 6 choices, got 2"):
+            shared.forward_many(x.expand(1, *x.shape), [(1, 2)], CODE[None])
 
 
 def test_apply_is_refused_on_the_wrapper_and_around_it() -> None:

@@ -254,6 +254,7 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
+        arch = check_arch(arch, self.space.num_choices)
         logits: Tensor = self.network(x, self.space.operations(arch), self.space.widths(arch))
         return logits
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kshot_core.space import check_arch
 from kshot_core.spaces.nasbench201.many import EDGES, Macro, forward_many
 from kshot_core.spaces.nasbench201.pooling import average_3x3
 from kshot_core.weights.many import Weights
@@ -113,6 +114,7 @@ class _Macro(nn.Module):
         super().__init__()
         running = space.batch_norm == "running"
         self.running, self.affine = running, affine
+        self.num_choices = space.num_choices
         self.canonical = space.canonical
         self.cells_per_stage = space.cells
         width = space.channels
@@ -141,7 +143,8 @@ class _Macro(nn.Module):
     def forward_many(self, x: Tensor, archs: Sequence[Arch], weights: Weights) -> Tensor:
         """Logits (m, B, num_classes) of m architectures in one pass; see ``ManyPaths``."""
         macro = Macro(self.cells_per_stage, self.running, self.affine, self.training)
-        return forward_many(macro, x, [self.canonical(arch) for arch in archs], weights)
+        live = [self.canonical(check_arch(arch, self.num_choices)) for arch in archs]
+        return forward_many(macro, x, live, weights)
 
 
 class Supernet(_Macro):
@@ -160,7 +163,7 @@ class Supernet(_Macro):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
-        return self.compute(x, self.canonical(arch))
+        return self.compute(x, self.canonical(check_arch(arch, self.num_choices)))
 
 
 class Standalone(_Macro):
