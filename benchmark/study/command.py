@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser, one_of
 from benchmark.config.options import add_machine, add_places
 from benchmark.records.environment import choose_device
 from benchmark.study.definition import SCALES, Study
@@ -36,8 +37,7 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
         for one in STUDIES.values():
             console.print(Text(f"{one.name} ({', '.join(one.sizes)}): {one.question}"))
         return None
-    if given.study not in STUDIES:
-        raise UserError(f"the study is one of {', '.join(STUDIES)}, got {given.study!r}")
+    one_of("the study", given.study, STUDIES)
     if given.jobs is not None and given.jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {given.jobs}")
     study: Study = STUDIES[given.study]
@@ -96,7 +96,7 @@ def _time(seconds: float | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.study",
         description="Run what a study is missing and write its page, tables and figures to "
         "results/studies. Without a name: list the studies and their questions.",

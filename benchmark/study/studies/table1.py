@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmark.study.definition import Row, Study, StudyData, Table, of_row
 from benchmark.study.studies import _search_sizes as sizes
-from benchmark.study.values import Estimate, estimate
+from benchmark.views.values import Estimate, estimate
 
 _COPIES = (1, 2, 4, 8, 12)
 # Stage: unit, frame, column, how many of the column's unit make one, the paper's row.

@@ -8,7 +8,7 @@ import pandas as pd
 
 from benchmark.study.definition import Row, Size, Study, StudyData, Table, of_row
 from benchmark.study.paired import Difference
-from benchmark.study.values import estimate, numbers
+from benchmark.views.values import estimate, numbers
 
 _DATASETS = ("cifar10", "cifar100", "imagenet16-120")
 _BEST = "best.true"

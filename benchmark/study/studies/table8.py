@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.study.definition import Row, Study, StudyData, Table, of_row
 from benchmark.study.found import PAPER_NOTE, RETRAINED_NOTE, accuracy_cells, answer, cost_cells
 from benchmark.study.studies import _search_sizes as sizes
-from benchmark.study.values import numbers
+from benchmark.views.values import numbers
 
 _MEGABYTE = 2.0**20
 
