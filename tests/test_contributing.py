@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from synthetic import write_run
+from torch import nn
 
 from benchmark.config.run import RunConfig
 from benchmark.datasets import DataRequest, load_splits
@@ -23,11 +24,15 @@ from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
 from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS, Uniform, sample
+from kshot_core.sampling.uniform import uniform_arch
 from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing.simplex import SimplexNet
+from kshot_core.space import Arch
 from kshot_core.spaces.nasbench201.space import NASBench201
+from kshot_core.tasks import TASKS
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.recipe import Recipe
-from kshot_core.training.trainer import Trainer
+from kshot_core.training.trainer import Trainer, fit
 from kshot_core.weights.bank import KShot
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -136,6 +141,19 @@ def use_study(name: str, tmp_path: Path) -> None:
     assert {"cost.csv", "cost.tex", "cost_against_k.pdf", "cost_against_k.png"} <= {
         file.name for file in path.parent.iterdir()
     }
+
+
+class Scaled(nn.Module):
+    """Sees what one site chooses to show of a number: nothing, its sign, or the number itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Linear(1, 1)
+
+    def forward(self, x: torch.Tensor, arch: Arch) -> torch.Tensor:
+        shown = (torch.zeros_like(x), x.sign(), x)[arch[0]]
+        outputs: torch.Tensor = self.map(shown)
+        return outputs
 
 
 def use_task(name: str, tmp_path: Path) -> None:

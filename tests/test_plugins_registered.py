@@ -25,11 +25,13 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
     ("benchmark.datasets", "DATASETS"): {
         "batches",
         "cifar",
+        "cifar_folders",
         "decoding",
         "files",
         "imagefiles",
         "jpeg",
         "listing",
+        "passed_over",
         "pickles",
         "splits",
     },

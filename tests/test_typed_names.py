@@ -32,6 +32,9 @@ OPTIONS = [
     ("truth", ["imprt", "x.csv"], "did you mean import?"),
 ]
 VALUES = [
+    ("study", ["tabel9"], "did you mean table9?"),
+    ("study", ["table9", "--scale", "Tiny"], "did you mean tiny?"),
+    ("study", ["table9", "--dryrun"], "did you mean --dry-run?"),
     ("run", ["--dataset", "CIFAR-10"], "did you mean cifar10?"),
     ("run", ["--dataset", "Digits"], "did you mean digits?"),
     ("run", ["--dataset", "imagenet16120"], "did you mean imagenet16-120?"),

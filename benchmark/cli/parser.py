@@ -51,10 +51,9 @@ class Parser(argparse.ArgumentParser):
         """
         if message.startswith(_UNKNOWN):
             raise UserError(self._unknown(message.removeprefix(_UNKNOWN)))
-        wanted = re.match(r"argument (COMMAND|command): invalid choice: '(.*?)'", message)
+        wanted = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if wanted is not None:
-            names = [name for parser in _commands(self) for name in parser.choices]
-            message += did_you_mean(wanted[2], names)
+            message += did_you_mean(wanted[1], re.findall(r"[\w-]+", wanted[2]))
         raise UserError(f"{message}; --help lists the options of {self.prog}")
 
     def _unknown(self, came: str) -> str:

@@ -1,7 +1,7 @@
 """What users' modules do with their parameters: one small supernet for each habit.
 
-Every one takes ``x`` (5, 4) and an arch that most ignore. ``IDIOMS`` lists them with what plain
-PyTorch is to run in their place where it cannot do the same (recompute with merged weights, say).
+Every one takes ``x`` (5, 4) and an arch that most ignore. ``IDIOMS`` lists them,
+``PLAIN`` what plain PyTorch is to run where it cannot do the same (recompute with merged weights).
 """
 
 from __future__ import annotations
@@ -15,44 +15,24 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
+from users_modules import (
+    Containers,
+    Marked,
+    Net,
+    Of,
+    Recursive,
+    References,
+    Square,
+    Statistics,
+    Symmetric,
+    Tied,
+)
 
 Arch = tuple[int, ...]
 
 
-class Net(nn.Module):
-    """Two linear maps, the second one without bias, and a function that says what is done."""
-
-    def __init__(self, run: Callable[[Any, Tensor], Tensor] | None = None) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4, bias=False)
-        self.run = run
-
-    def layers(self, x: Tensor) -> Tensor:
-        output: Tensor = self.second(self.first(x).tanh())
-        return output
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        return self.layers(x) if self.run is None else self.run(self, x)
-
-
 def net(run: Callable[[Any, Tensor], Tensor]) -> Callable[[], nn.Module]:
     return lambda: Net(run)
-
-
-class Of(nn.Module):
-    """A supernet of given modules; ``run`` says how they are used."""
-
-    def __init__(self, run: Callable[[Any, Tensor], Any] | None = None, **modules: Any) -> None:
-        super().__init__()
-        for name, module in modules.items():
-            setattr(self, name, module)
-        self.run = run
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        output = self.layer(x) if self.run is None else self.run(self, x)
-        while isinstance(output, tuple):
-            output = output[0]
-        return output
 
 
 def of(run: Callable[[Any, Tensor], Any] | None = None, **modules: Any) -> Callable[[], nn.Module]:
@@ -89,47 +69,6 @@ def _hooked() -> nn.Module:
     return module
 
 
-class Statistics(nn.Module):
-    """Buffers written in place and set anew, one of them not saved."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(4)
-        self.register_buffer("total", torch.zeros(4))
-        self.register_buffer("last", torch.zeros(4), persistent=False)
-        self.times = 0
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        x = self.norm(self.layer(x))
-        if self.training:
-            self.total += x.detach().sum(0)
-            self.last = x.detach().mean(0)
-        self.times += 1
-        return x + self.total
-
-
-class Tied(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
-        self.second.weight = self.first.weight
-        self.again = self.first
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        assert self.second.weight is self.first.weight
-        assert len(list(self.parameters())) == 3
-        assert len(list(self.named_parameters(remove_duplicate=False))) == 6
-        return self.again(self.second(self.first(x).relu()))
-
-
-class Symmetric(nn.Module):
-    def forward(self, weight: Tensor) -> Tensor:
-        return weight.triu() + weight.triu(1).mT
-
-    def right_inverse(self, weight: Tensor) -> Tensor:
-        return weight.triu()
-
-
 def _symmetric() -> nn.Linear:
     layer = nn.Linear(4, 4)
     parametrize.register_parametrization(layer, "weight", Symmetric())
@@ -139,94 +78,6 @@ def _symmetric() -> nn.Linear:
 def _cached(self: Any, x: Tensor) -> Tensor:
     with parametrize.cached():
         return self.layer(self.layer(x))
-
-
-class Square(torch.autograd.Function):
-    """A function of a weight, with a backward pass of its own."""
-
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
-        return weight.square()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return 2 * ctx.saved_tensors[0] * gradient
-
-
-class Containers(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.list = nn.ParameterList([torch.rand(4), torch.rand(4)])
-        self.dict = nn.ParameterDict({"a": torch.rand(4), "b": torch.rand(4)})
-        self.modules_ = nn.ModuleDict({"a": nn.Linear(4, 4), "b": nn.Linear(4, 4)})
-        self.sequence = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4), nn.PReLU())
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        for parameter in self.list:
-            x = x * parameter + self.list[-1]
-        for parameter in self.dict.values():
-            x = x * parameter
-        x = x + self.dict["a"]
-        for module in self.modules_.values():
-            x = x + module(x)
-        return self.sequence(self.sequence[:2](x))
-
-
-class References(nn.Module):
-    """Modules kept in lists, closures and bound methods beside their registration."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
-        self.plain = [self.first, self.second]
-        self.by_module = {self.first: 2.0}
-        self.method = self.second.forward
-        first = self.first
-        self.closure = lambda x: F.linear(x, first.weight)
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        for module in self.plain:
-            assert type(module) is nn.Linear
-            x = module(x)
-        return self.closure(self.method(x)) * self.by_module[self.first]
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> References:
-        # A closure cannot be copied: make it anew, as users of closures have to.
-        other = References().train(self.training)
-        with torch.no_grad():
-            for ours, theirs in zip(self.parameters(), other.parameters(), strict=True):
-                theirs.copy_(ours)
-        return other
-
-
-class Marked(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.rand(4))
-        self.weight.rate = 3.0
-        self.frozen = nn.Parameter(torch.rand(4), requires_grad=False)
-        self.scalar, self.empty = nn.Parameter(torch.rand(())), nn.Parameter(torch.rand(0, 4))
-        self.nothing: nn.Parameter | None
-        self.register_parameter("nothing", None)
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        assert isinstance(self.weight, nn.Parameter)
-        assert self.weight.requires_grad
-        assert self.nothing is None
-        assert self.empty.numel() == 0
-        assert {name for name, _ in self.named_parameters()} == {
-            "weight", "frozen", "scalar", "empty"
-        }  # fmt: skip
-        return x * self.weight * self.weight.rate + self.frozen * self.scalar
-
-
-class Recursive(Net):
-    """Calls itself."""
-
-    def forward(self, x: Tensor, arch: Arch) -> Tensor:
-        x = self.layers(x)
-        return self(x, arch[1:]) if arch else x
 
 
 def _walk(self: Any, x: Tensor) -> Tensor:
@@ -349,65 +200,61 @@ def _vector(self: Any, x: Tensor) -> Tensor:
     return x * nn.utils.parameters_to_vector(self.parameters()).norm()
 
 
-IDIOMS: dict[str, tuple[Callable[[], nn.Module], Callable[[], nn.Module] | None]] = {
-    "weight penalty over parameters()": (net(_penalty), None),
-    "named_parameters() by name": (net(_by_name), None),
-    "next(parameters()).device": (net(_where), None),
-    "get_parameter()": (net(lambda s, x: x @ s.get_parameter("second.weight")), None),
-    "parameter table as a dictionary": (net(_table), None),
-    "getattr by name": (net(lambda s, x: getattr(s, "first")(x) * s.second.weight[0]), None),  # noqa: B009
-    "parameters_to_vector": (net(_vector), None),
-    "apply, children, named_modules": (net(_walk), None),
-    "slices, no_grad, state_dict()": (net(_by_hand), None),
-    "hooks forward and backward": (_hooked, None),
-    "buffers": (Statistics, None),
-    "tied weights": (Tied, None),
-    "weight_norm": (of(layer=lambda: parametrizations.weight_norm(nn.Linear(4, 4))), None),
-    "spectral_norm": (of(layer=lambda: parametrizations.spectral_norm(nn.Linear(4, 4))), None),
-    "orthogonal": (of(layer=lambda: parametrizations.orthogonal(nn.Linear(4, 4))), None),
-    "parametrization of one's own": (of(layer=_symmetric), None),
-    "parametrize.cached()": (of(_cached, layer=_symmetric), None),
-    "autograd.Function of a weight": (net(lambda s, x: x @ Square.apply(s.first.weight)), None),
-    "containers": (Containers, None),
-    "modules in lists, closures, methods": (References, None),
-    "marks, frozen, scalar, empty, None": (Marked, None),
-    "recursion": (Recursive, None),
-    "gradient penalty": (net(_gradient_penalty), None),
-    "vmap": (net(_per_sample), None),
-    "vmap of grad": (net(_jacobian), None),
-    "deepcopy and copy of a layer": (net(_copied), net(_copied_plainly)),
-    "autocast": (net(_autocast), None),
-    "checkpoint": (net(_checkpointed(False)), net(_not_checkpointed)),
-    "checkpoint, reentrant": (net(_checkpointed(True)), net(_not_checkpointed)),
-    "checkpoint in a checkpoint": (net(_nested), net(lambda s, x: s.layers(x).tanh())),
-    "checkpoint_sequential": (of(_sequential, layer=_stack), of(layer=_stack)),
-    "checkpoint with dropout": (net(_noisy), net(_not_noisy)),
-    "LSTM": (of(layer=lambda: nn.LSTM(4, 3, 2, bidirectional=True)), None),
-    "LSTM with projection": (of(layer=lambda: nn.LSTM(4, 3, proj_size=2)), None),
-    "GRU": (of(layer=lambda: nn.GRU(4, 3)), None),
-    "RNN": (of(layer=lambda: nn.RNN(4, 3, bias=False)), None),
-    "LSTMCell": (of(layer=lambda: nn.LSTMCell(4, 3)), None),
-    "attention": (
-        of(lambda s, x: s.layer(x, x, x), layer=lambda: nn.MultiheadAttention(4, 2)),
-        None,
+IDIOMS: dict[str, Callable[[], nn.Module]] = {
+    "weight penalty over parameters()": net(_penalty),
+    "named_parameters() by name": net(_by_name),
+    "next(parameters()).device": net(_where),
+    "get_parameter()": net(lambda s, x: x @ s.get_parameter("second.weight")),
+    "parameter table as a dictionary": net(_table),
+    "getattr by name": net(lambda s, x: getattr(s, "first")(x) * s.second.weight[0]),  # noqa: B009
+    "parameters_to_vector": net(_vector),
+    "apply, children, named_modules": net(_walk),
+    "slices, no_grad, state_dict()": net(_by_hand),
+    "hooks forward and backward": _hooked,
+    "buffers": Statistics,
+    "tied weights": Tied,
+    "weight_norm": of(layer=lambda: parametrizations.weight_norm(nn.Linear(4, 4))),
+    "spectral_norm": of(layer=lambda: parametrizations.spectral_norm(nn.Linear(4, 4))),
+    "orthogonal": of(layer=lambda: parametrizations.orthogonal(nn.Linear(4, 4))),
+    "parametrization of one's own": of(layer=_symmetric),
+    "parametrize.cached()": of(_cached, layer=_symmetric),
+    "autograd.Function of a weight": net(lambda s, x: x @ Square.apply(s.first.weight)),
+    "containers": Containers,
+    "modules in lists, closures, methods": References,
+    "marks, frozen, scalar, empty, None": Marked,
+    "recursion": Recursive,
+    "gradient penalty": net(_gradient_penalty),
+    "vmap": net(_per_sample),
+    "vmap of grad": net(_jacobian),
+    "deepcopy and copy of a layer": net(_copied),
+    "autocast": net(_autocast),
+    "checkpoint": net(_checkpointed(False)),
+    "checkpoint, reentrant": net(_checkpointed(True)),
+    "checkpoint in a checkpoint": net(_nested),
+    "checkpoint_sequential": of(_sequential, layer=_stack),
+    "checkpoint with dropout": net(_noisy),
+    "LSTM": of(layer=lambda: nn.LSTM(4, 3, 2, bidirectional=True)),
+    "LSTM with projection": of(layer=lambda: nn.LSTM(4, 3, proj_size=2)),
+    "GRU": of(layer=lambda: nn.GRU(4, 3)),
+    "RNN": of(layer=lambda: nn.RNN(4, 3, bias=False)),
+    "LSTMCell": of(layer=lambda: nn.LSTMCell(4, 3)),
+    "attention": of(lambda s, x: s.layer(x, x, x), layer=lambda: nn.MultiheadAttention(4, 2)),
+    "transformer": of(layer=lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0)),
+    "embedding": of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.Embedding(7, 3)),
+    "embedding bag": of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.EmbeddingBag(7, 3)),
+    "group and layer norm": of(layer=lambda: nn.Sequential(nn.GroupNorm(2, 4), nn.LayerNorm(4))),
+    "bilinear": of(lambda s, x: s.layer(x, x), layer=lambda: nn.Bilinear(4, 4, 3)),
+    "convolution": of(
+        lambda s, x: s.layer(x[:, None]), layer=lambda: nn.Conv1d(1, 2, 3, padding=1)
     ),
-    "transformer": (
-        of(layer=lambda: nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0)),
-        None,
-    ),
-    "embedding": (of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.Embedding(7, 3)), None),
-    "embedding bag": (
-        of(lambda s, x: s.layer(_tokens(x)), layer=lambda: nn.EmbeddingBag(7, 3)),
-        None,
-    ),
-    "group and layer norm": (
-        of(layer=lambda: nn.Sequential(nn.GroupNorm(2, 4), nn.LayerNorm(4))),
-        None,
-    ),
-    "bilinear": (of(lambda s, x: s.layer(x, x), layer=lambda: nn.Bilinear(4, 4, 3)), None),
-    "convolution": (
-        of(lambda s, x: s.layer(x[:, None]), layer=lambda: nn.Conv1d(1, 2, 3, padding=1)),
-        None,
-    ),
-    "torch.compile of a layer": (_compiled, Net),
-}  # fmt: skip
+    "torch.compile of a layer": _compiled,
+}
+PLAIN: dict[str, Callable[[], nn.Module]] = {
+    "deepcopy and copy of a layer": net(_copied_plainly),
+    "checkpoint": net(_not_checkpointed),
+    "checkpoint, reentrant": net(_not_checkpointed),
+    "checkpoint in a checkpoint": net(lambda s, x: s.layers(x).tanh()),
+    "checkpoint_sequential": of(layer=_stack),
+    "checkpoint with dropout": net(_not_noisy),
+    "torch.compile of a layer": Net,
+}

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from idioms import Net, Of
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from users_modules import Net, Of
 
 from kshot_core.weights.bank import KShot
 

@@ -10,7 +10,7 @@ import copy
 
 import pytest
 import torch
-from idioms import IDIOMS
+from idioms import IDIOMS, PLAIN
 from torch import Tensor, nn
 
 from kshot_core.weights.bank import KShot, table_key
@@ -72,7 +72,7 @@ def _loss(output: Tensor) -> Tensor:
 def test_an_idiom_does_with_merged_weights_what_it_does_with_its_own(
     idiom: str, training: bool
 ) -> None:
-    make, make_plain = IDIOMS[idiom]
+    make, make_plain = IDIOMS[idiom], PLAIN.get(idiom)
     torch._dynamo.reset() if "compile" in idiom else None
     networks = _supernets(make)
     for network in networks:

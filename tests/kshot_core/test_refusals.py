@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from idioms import Net, Of
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
+from users_modules import Net, Of
 
 from kshot_core.spaces import MobileNetV2, NASBench201
 from kshot_core.weights.bank import KShot

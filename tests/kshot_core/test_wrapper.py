@@ -11,10 +11,10 @@ import ddp_ranks
 import made_up
 import pytest
 import torch
-from idioms import Net, Of, Statistics
 from safetensors.torch import load_file
 from test_distributed import torchrun
 from torch import Tensor, nn
+from users_modules import Net, Of, Statistics
 
 from kshot_core.weights.bank import KShot
 

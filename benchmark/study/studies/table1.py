@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from benchmark.study.definition import Row, Study, StudyData, Table, of_row
+from benchmark.study.definition import Picture, Row, Study, StudyData, Table, of_row
 from benchmark.study.studies import _search_sizes as sizes
+from benchmark.views.style import (
+    COLOURS,
+    FigureUnavailableError,
+    add_legend,
+    panels,
+)
 from benchmark.views.values import Estimate, estimate
 
 _COPIES = (1, 2, 4, 8, 12)
@@ -44,6 +52,27 @@ def _table(data: StudyData) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _figure(data: StudyData) -> Figure:
+    drawing, (panel,) = panels(1)
+    labels = []
+    for colour, (stage, (_, frame, column, _, published)) in zip(
+        COLOURS, _STAGES.items(), strict=False
+    ):
+        means = np.array([_value(data, row, frame, column).mean for row in data.rows])
+        theirs = np.array(published) / published[0]
+        labels += [stage, f"{stage}, paper"]
+        panel.plot(_COPIES, means / means[0], marker="o", color=colour, label=labels[-2])
+        panel.plot(_COPIES, theirs, linestyle=":", color=colour, label=labels[-1])
+    if not any(np.isfinite(np.asarray(line.get_ydata())).any() for line in panel.lines[::2]):
+        raise FigureUnavailableError("nothing of this study was trained yet")
+    panel.set_xticks(_COPIES)
+    panel.set_ylim(bottom=0)
+    panel.set_xlabel("K")
+    panel.set_ylabel("as a multiple of K = 1")
+    add_legend(drawing, [panel], labels)
+    return drawing
+
+
 def _answer(data: StudyData) -> str:
     said = []
     for stage, (_, frame, column, *_) in _STAGES.items():
@@ -77,8 +106,10 @@ STUDY = Study(
                 "Mean ± sample standard deviation over n seeds.",
                 "On a processor memory is the whole process's, most of which is not the network.",
                 "Ratio: to K = 1. Memory is that of training; the paper's at batch 128.",
+                "Times were taken beside other work; docs/performance.md has those alone.",
                 "The paper's figures are of ImageNet on V100 GPUs: compare the ratios alone.",
             ),
         ),
     ),
+    figures=(Picture("table1", "Cost of K copies as a multiple of one copy's.", _figure),),
 )

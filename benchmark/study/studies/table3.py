@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from benchmark.study.definition import Row, Size, Study, StudyData, Table, of_row
+from benchmark.study.definition import Picture, Row, Size, Study, StudyData, Table, of_row
+from benchmark.study.dots import draw_dots
 from benchmark.study.paired import Difference
+from benchmark.views.style import FigureUnavailableError, panels, set_title
 from benchmark.views.values import estimate, numbers
 
 _DATASETS = ("cifar10", "cifar100", "imagenet16-120")
@@ -67,6 +70,22 @@ def _table(data: StudyData) -> pd.DataFrame:
     return frame.drop(columns=[f"paper {name}" for name in datasets if name not in _DATASETS])
 
 
+def _figure(data: StudyData) -> Figure:
+    if data.searches.empty:
+        raise FigureUnavailableError("no search of this study is finished yet")
+    datasets = list(dict.fromkeys(data.searches["config.dataset"]))
+    drawing, axes = panels(len(datasets))
+    for panel, dataset in zip(axes, datasets, strict=True):
+        here = data.searches[data.searches["config.dataset"] == dataset]
+        values = {row.label: numbers(of_row(here, row), _BEST) for row in data.rows}
+        draw_dots(panel, values, "true accuracy of the cell found (%), a dot a search")
+        best = numbers(here, "optimum.true")
+        panel.axvline(best[0], color="black", linewidth=1, linestyle=":", label="optimum")
+        panel.legend(fontsize=8, frameon=False)
+        set_title(panel, dataset)
+    return drawing
+
+
 def _answer(data: StudyData) -> str:
     said = []
     for dataset in (data.size.dataset, *data.size.more_datasets):
@@ -77,7 +96,8 @@ def _answer(data: StudyData) -> str:
             values.append(dict(zip(own["seed"], numbers(own, _BEST), strict=True)))
         seeds = sorted(values[0].keys() & values[1].keys())
         if seeds:
-            found = Difference.of(*([one[seed] for seed in seeds] for one in values))
+            one_shot, k_shot = ([one[seed] for seed in seeds] for one in values)
+            found = Difference.of(k_shot, one_shot)
             said.append(f"{dataset}: {found.text('points')}")
     if not said:
         return "Not searched yet."
@@ -94,15 +114,19 @@ STUDY = Study(
         "tiny": Size(
             "quick",
             "digits",
-            {"epochs": 1, "train_images": 6400, "population": 4, "parents": 2, "generations": 2,
-             "score_images": 250},
+            {
+                "epochs": 1,
+                "train_images": 6400,
+                "population": 4,
+                "parents": 2,
+                "generations": 2,
+                "score_images": 250,
+            },
         ),
         "cpu": Size(
             "quick", "digits", {"population": 10, "parents": 5, "generations": 6}, seeds=(0, 1, 2)
         ),
-        "paper": Size(
-            "paper", "cifar10", {}, seeds=tuple(range(10)), more_datasets=_DATASETS[1:]
-        ),
+        "paper": Size("paper", "cifar10", {}, seeds=tuple(range(10)), more_datasets=_DATASETS[1:]),
     },
     answer=_answer,
     tables=(
@@ -117,4 +141,5 @@ STUDY = Study(
             ),
         ),
     ),
-)  # fmt: skip
+    figures=(Picture("table3", "True accuracy of what was found; a dot is a search.", _figure),),
+)
