@@ -13,20 +13,22 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from synthetic import write_records
+from synthetic import write_run
 from torch import nn
 
 from benchmark.config.run import RunConfig
 from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
 from benchmark.datasets.splits import Splits
 from benchmark.metrics.correlation import METRICS
-from benchmark.records.load import load_records
-from benchmark.report.command import build_report
+from benchmark.records.load import read_runs
 from benchmark.retrain import command as retrain_command
 from benchmark.run import command as run_command
 from benchmark.search import command as search_command
 from benchmark.standalone import command as standalone_command
-from benchmark.views.tables import to_csv, to_latex, to_markdown
+from benchmark.study.file import write_study
+from benchmark.study.jobs import jobs_of
+from benchmark.study.studies import STUDIES
+from benchmark.study.write import write_all
 from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS, Uniform, sample
 from kshot_core.sampling.uniform import uniform_arch
@@ -139,8 +141,8 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
         retrain += ["--train-images", "200", "--test-images", "100"]
         alone = [retrain_command.main(retrain) for _ in range(2)]
         assert alone[0] == alone[1]
-        assert build_report(results)
-        assert build_report(results)
+        frame = read_runs(sorted(results.glob("records/*/*/*/*/record.json")), results)
+        assert set(frame["space"]) == {space}
 
 
 def use_dataset(name: str, tmp_path: Path) -> None:
@@ -161,26 +163,25 @@ def use_metric(name: str, tmp_path: Path) -> None:
         metric(np.array([1.0, np.nan, 2.0, 3.0]), true)
 
 
-def use_table(name: str, tmp_path: Path) -> None:
-    """Built and shown in all three forms."""
-    write_records(tmp_path, copies=(1, 8), num_seeds=2)
-    table = importlib.import_module("benchmark.views.tables").TABLES[name]
-    values = table.build(load_records(tmp_path))
-    assert len(values) == 2
-    assert table.title in to_markdown(table, values)
-    assert table.title in to_latex(table, values)
-    assert to_csv(values).count("\n") == 3
-
-
-def use_figure(name: str, tmp_path: Path) -> None:
-    """Drawn where it can be, and else says why not."""
-    module = importlib.import_module("benchmark.views.figures")
-    draw = module.FIGURES[name]
-    write_records(tmp_path, copies=(1, 8), num_seeds=1)
-    records = load_records(tmp_path)
-    draw(records).savefig(tmp_path / "figure.png")
-    with pytest.raises(module.FigureUnavailableError):
-        draw(records[records["config.K"] == 8])
+def use_study(name: str, tmp_path: Path) -> None:
+    """Listed, planned, and written from the runs there are: table, figure and page."""
+    study = STUDIES[name]
+    assert [job.run.K for job in jobs_of(study, "tiny")] == [1, 1, 8, 8]
+    absent = write_all(write_study(tmp_path, study, "tiny"))
+    assert study.answer(absent) == "No run yet."
+    for job in jobs_of(study, "tiny"):
+        if job.row == "K8":
+            write_run(tmp_path, job.run.to_dict())
+    path = write_study(tmp_path, study, "tiny")
+    data = write_all(path)
+    assert study.answer(data) == "Training takes K = 8 30.0 s."
+    text = (path.parent / "README.md").read_text(encoding="utf-8")
+    assert study.question in text
+    assert "| K = 1 | –          | no run yet |" in text
+    assert "| K = 8 | 30.0 ± 0.0 | 2          |" in text
+    assert {"cost.csv", "cost.tex", "cost_against_k.pdf", "cost_against_k.png"} <= {
+        file.name for file in path.parent.iterdir()
+    }
 
 
 class Scaled(nn.Module):
@@ -224,8 +225,7 @@ USES: dict[str, Callable[[str, Path], None]] = {
     "TASKS": use_task,
     "DATASETS": use_dataset,
     "METRICS": use_metric,
-    "TABLES": use_table,
-    "FIGURES": use_figure,
+    "STUDIES": use_study,
 }
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from benchmark.records.load import load_codes
 from benchmark.records.load_searches import SEARCH_AGAIN
 from benchmark.study.definition import Picture, Row, Study, StudyData, Table, of_row
+from benchmark.study.figures.codes import draw_codes
 from benchmark.study.studies import _search_sizes as sizes
-from benchmark.views.figures._style import FigureUnavailableError, panels, set_title
-from benchmark.views.figures.codes import draw_codes
+from benchmark.views.style import FigureUnavailableError, panels, set_title
 
 _COPIES = (2, 3, 4)
 
