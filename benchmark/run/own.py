@@ -12,7 +12,7 @@ from rich.text import Text
 from benchmark.views.ranks import AGREEMENT, agreement, by_loss, controls, interval, steps, tau
 from benchmark.views.values import MISSING, Estimate
 
-HEADINGS = ("sharing", "K", "tau-b (%)", "by −loss (%)", "95 % over archs", "steps", "seeds")
+HEADINGS = ("sharing", "tau-b (%)", "by −loss (%)", "95 %", "steps", "n")
 
 
 def own_table(runs: pd.DataFrame) -> Table:
@@ -33,11 +33,10 @@ def own_table(runs: pd.DataFrame) -> Table:
     best = max(controls(runs).values(), default=-math.inf)
     for cells, value in _lines(runs):
         table.add_row(*map(Text, cells), style=None if value > best else "red")
-    untrained = {f"control: {name}": value for name, value in controls(runs).items()}
-    untrained[AGREEMENT] = agreement(runs)
+    untrained = {**controls(runs), AGREEMENT: agreement(runs)}
     for name, value in untrained.items():
         if not math.isnan(value):
-            table.add_row(*map(Text, (name, MISSING, f"{100 * value:.2f}", *[MISSING] * 4)))
+            table.add_row(*map(Text, (name, f"{100 * value:.1f}", *[MISSING] * 4)))
     return table
 
 
@@ -45,12 +44,12 @@ def _lines(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], float]]:
     for (sharing, K), own in runs.groupby(["config.sharing", "config.K"], sort=False):
         value, (low, high) = tau(own), interval(own)
         ends = MISSING if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
-        cells = (str(sharing), str(K), _percent(value), _percent(by_loss(own)), ends)
+        cells = (f"{sharing} K={K}", _percent(value), _percent(by_loss(own)), ends)
         yield (*cells, steps(own) or MISSING, str(len(own))), value.mean
 
 
 def _percent(value: Estimate) -> str:
     if math.isnan(value.mean):
         return MISSING
-    spread = "" if math.isnan(value.sd) else f" ± {100 * value.sd:.2f}"
-    return f"{100 * value.mean:.2f}{spread}"
+    spread = "" if math.isnan(value.sd) else f" ± {100 * value.sd:.1f}"
+    return f"{100 * value.mean:.1f}{spread}"

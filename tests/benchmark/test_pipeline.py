@@ -1,4 +1,4 @@
-"""From data to a retrained network in one command, and the paper's ablations as lists of them."""
+"""From data to a retrained network in one command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from benchmark.cli.errors import UserError
 from benchmark.config.retrain import RETRAIN_PRESETS, quick
 from benchmark.config.search import SearchConfig
 from benchmark.pipeline.command import main, parse
-from benchmark.pipeline.studies import STUDIES, Base
 
 
 def options(results: Path, **changes: Any) -> list[str]:
@@ -39,10 +38,6 @@ def differing(configs: list[SearchConfig]) -> set[str]:
     """Names of the settings that are not the same everywhere."""
     every = [config.to_dict() for config in configs]
     return {name for name in every[0] if len({str(one[name]) for one in every}) > 1}
-
-
-def searches(name: str, **changes: Any) -> list[SearchConfig]:
-    return STUDIES[name](Base("small", "digits", changes, {})).searches
 
 
 @pytest.mark.usefixtures("_few_images")
@@ -81,7 +76,7 @@ def test_one_command_ends_with_a_record_of_a_retrained_network(
         (["--gradient-clip", "nan"], "--gradient-clip must be 0 or more, got nan"),
         (["--width-temperature", "nan"], "--width-temperature must be above 0, got nan"),
         (["--width-distance", "0"], "--width-distance must be above 0, got 0"),
-        (["--momentum", "1"], "momentum must be below 1"),
+        (["--momentum", "1"], "momentum must be 0 or more and below 1"),
     ],
 )
 def test_bad_options_are_one_line(given: list[str], message: str, tmp_path: Path) -> None:
