@@ -8,18 +8,27 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from synthetic import write_records
+from synthetic import write_run
 from torch import nn
 
 from benchmark.config.run import RunConfig
-from benchmark.datasets import DataRequest, load_splits
+from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
+from benchmark.datasets.splits import Splits
 from benchmark.metrics.correlation import METRICS
-from benchmark.records.load import load_records
-from benchmark.views.tables import to_csv, to_latex, to_markdown
+from benchmark.records.load import read_runs
+from benchmark.retrain import command as retrain_command
+from benchmark.run import command as run_command
+from benchmark.search import command as search_command
+from benchmark.standalone import command as standalone_command
+from benchmark.study.file import write_study
+from benchmark.study.jobs import jobs_of
+from benchmark.study.studies import STUDIES
+from benchmark.study.write import write_all
 from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS, Uniform, sample
 from kshot_core.sampling.uniform import uniform_arch
@@ -100,6 +109,40 @@ def use_space(name: str, tmp_path: Path) -> None:
         train(space, 1 if sharing == "one-shot" else 2, sharing, "uniform")
     for sampler in SAMPLERS:
         train(space, 2, "simplex", sampler)
+    go_through_every_command(name, tmp_path)
+
+
+def go_through_every_command(space: str, tmp_path: Path) -> None:
+    """Truth, ranking, search, retraining, report; each again gives the same."""
+
+    def few(request: DataRequest) -> Splits:
+        return digits.load_digits(request, num_train=200, num_valid=100, num_test=100)
+
+    truth, results = tmp_path / "truth.csv", tmp_path / "results"
+    places = ["--results", str(results), "--device", "cpu"]
+    supernet = ["--space", space, "--preset", "quick", "--epochs", "1", "--batch-size", "50"]
+    supernet += ["--train-images", "200", "--score-images", "100", "--truth", str(truth), *places]
+    with patch.dict(DATASETS, {"digits": few}):
+        table = standalone_command.main(
+            ["--space", space, "--to", str(truth), "--archs", "8", "--seeds", "2", "--jobs", "1"]
+        )
+        assert table.space.name == space
+        for _ in range(2):
+            ranked = run_command.main([*supernet, "--K", "1", "2", "--jobs", "1"])
+            assert [record["num_archs"] for record in ranked] == [8, 8]
+            assert all(record["ceiling"]["num_archs"] == 8 for record in ranked)
+        search = [*supernet, "--K", "2", "--population", "4", "--parents", "2"]
+        found = [search_command.main([*search, "--generations", "2"]) for _ in range(2)]
+        assert found[0]["best"] == found[1]["best"]
+        assert found[0]["best"]["true"] is not None
+        (arch,) = results.rglob("arch.json")
+        assert not (arch.parent / "arch.png").exists()
+        retrain = ["--arch", str(arch), "--epochs", "1", "--batch-size", "50", *places]
+        retrain += ["--train-images", "200", "--test-images", "100"]
+        alone = [retrain_command.main(retrain) for _ in range(2)]
+        assert alone[0] == alone[1]
+        frame = read_runs(sorted(results.glob("records/*/*/*/*/record.json")), results)
+        assert set(frame["space"]) == {space}
 
 
 def use_dataset(name: str, tmp_path: Path) -> None:
@@ -120,26 +163,25 @@ def use_metric(name: str, tmp_path: Path) -> None:
         metric(np.array([1.0, np.nan, 2.0, 3.0]), true)
 
 
-def use_table(name: str, tmp_path: Path) -> None:
-    """Built and shown in all three forms."""
-    write_records(tmp_path, copies=(1, 8), num_seeds=2)
-    table = importlib.import_module("benchmark.views.tables").TABLES[name]
-    values = table.build(load_records(tmp_path))
-    assert len(values) == 2
-    assert table.title in to_markdown(table, values)
-    assert table.title in to_latex(table, values)
-    assert to_csv(values).count("\n") == 3
-
-
-def use_figure(name: str, tmp_path: Path) -> None:
-    """Drawn where it can be, and else says why not."""
-    module = importlib.import_module("benchmark.views.figures")
-    draw = module.FIGURES[name]
-    write_records(tmp_path, copies=(1, 8), num_seeds=1)
-    records = load_records(tmp_path)
-    draw(records).savefig(tmp_path / "figure.png")
-    with pytest.raises(module.FigureUnavailableError):
-        draw(records[records["config.K"] == 8])
+def use_study(name: str, tmp_path: Path) -> None:
+    """Listed, planned, and written from the runs there are: table, figure and page."""
+    study = STUDIES[name]
+    assert [job.run.K for job in jobs_of(study, "tiny")] == [1, 1, 8, 8]
+    absent = write_all(write_study(tmp_path, study, "tiny"))
+    assert study.answer(absent) == "No run yet."
+    for job in jobs_of(study, "tiny"):
+        if job.row == "K8":
+            write_run(tmp_path, job.run.to_dict())
+    path = write_study(tmp_path, study, "tiny")
+    data = write_all(path)
+    assert study.answer(data) == "Training takes K = 8 30.0 s."
+    text = (path.parent / "README.md").read_text(encoding="utf-8")
+    assert study.question in text
+    assert "| K = 1 | –          | no run yet |" in text
+    assert "| K = 8 | 30.0 ± 0.0 | 2          |" in text
+    assert {"cost.csv", "cost.tex", "cost_against_k.pdf", "cost_against_k.png"} <= {
+        file.name for file in path.parent.iterdir()
+    }
 
 
 class Scaled(nn.Module):
@@ -183,8 +225,7 @@ USES: dict[str, Callable[[str, Path], None]] = {
     "TASKS": use_task,
     "DATASETS": use_dataset,
     "METRICS": use_metric,
-    "TABLES": use_table,
-    "FIGURES": use_figure,
+    "STUDIES": use_study,
 }
 
 

@@ -35,8 +35,7 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
         "pickles",
         "splits",
     },
-    ("benchmark.views.tables", "TABLES"): set(),
-    ("benchmark.views.figures", "FIGURES"): set(),
+    ("benchmark.study.studies", "STUDIES"): set(),
 }
 # Public functions of metrics.py that rank with several metrics at once.
 SEVERAL_METRICS = {"high_low_curve", "summary"}

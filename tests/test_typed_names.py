@@ -25,7 +25,7 @@ OPTIONS = [
     ("run", ["cifar10"], "takes no 'cifar10' here"),
     ("search", ["--max-flps", "1e6"], "no option --max-flps; did you mean --max-flops?"),
     ("retrain", ["--wd", "0.1"], "no option --wd; did you mean --weight-decay?"),
-    ("pipeline", ["--studies", "table6"], "no option --studies; did you mean --study?"),
+    ("pipeline", ["--preest", "small"], "no option --preest; did you mean --preset?"),
     ("report", ["--reslts", "x"], "no option --reslts; did you mean --results?"),
     ("standalone", ["--to", "t.csv", "--epoch-s", "1"], "did you mean --epochs?"),
     ("truth", ["import", "x.csv", "--collumn", "a=b"], "did you mean --column?"),
@@ -45,7 +45,7 @@ VALUES = [
     ("run", ["--precision", "bf16"], "did you mean bfloat16?"),
     ("search", ["--method", "nsga-2"], "did you mean nsga2?"),
     ("search", ["--space", "MobileNet-V2"], "did you mean mobilenetv2?"),
-    ("pipeline", ["--study", "tabel6"], "did you mean table6?"),
+    ("study", ["tabel6"], "did you mean table6?"),
     ("pipeline", ["--retrain-preset", "Quick"], "did you mean quick?"),
     ("standalone", ["--to", "t.csv", "--dataset", "digit"], "did you mean digits?"),
 ]

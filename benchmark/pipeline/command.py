@@ -1,9 +1,8 @@
 """From data to a retrained network in one command: ``python -m benchmark.pipeline``.
 
-Trains a supernet, searches it under a limit on multiply-adds, retrains what was found, and draws
-and tabulates the outcome. ``--study`` does so for every row of one of the paper's tables or every
-point of one of its figures; what two of them share is done once. Whatever is finished is not
-repeated.
+Trains a supernet, searches it under a limit on multiply-adds and retrains what was found, once for
+each seed. Whatever is finished is not repeated. Several searches that are to be compared are a
+study: ``python -m benchmark.study``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,10 @@ from benchmark.config.options import add_machine, add_places, add_settings, give
 from benchmark.config.presets import PRESETS
 from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_found
 from benchmark.config.run import HELP, RunConfig
-from benchmark.config.search import SEARCH_HELP, SearchConfig
+from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
 from benchmark.datasets import ImageData
-from benchmark.pipeline.studies import STUDIES, Base, Study
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
-from benchmark.report.command import build_report
 from benchmark.retrain.command import outcome_lines as retrained_lines
 from benchmark.retrain.execute import check_retraining, retrain_one
 from benchmark.search.command import APART, outcome_lines
@@ -61,7 +59,7 @@ class Request:
     """What one command line asks for.
 
     Args:
-        studies: what to run.
+        searches: what to run, one for each seed.
         places: where to read and write.
         device: where to compute.
         jobs: pieces of work at a time.
@@ -70,7 +68,7 @@ class Request:
         retrain_epochs: instead of that preset's; None for its own.
     """
 
-    studies: list[Study]
+    searches: list[SearchConfig]
     places: Places
     device: torch.device
     jobs: int
@@ -93,14 +91,12 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     one_of("--retrain-preset", given.retrain_preset, RETRAIN_PRESETS)
     run = given_settings(given, RunConfig, _APART)
     search = given_settings(given, SearchConfig, ("run",))
-    studies = []
-    for name in dict.fromkeys(given.study):
-        one_of("--study", name, STUDIES)
-        for seed in range(given.first_seed, given.first_seed + given.seeds):
-            base = Base(given.preset, given.dataset, run | {"seed": seed}, search)
-            studies.append(STUDIES[name](base))
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
     return Request(
-        studies,
+        [
+            search_config(given.preset, given.dataset, run | {"seed": seed}, search)
+            for seed in seeds
+        ],
         Places(given.results, given.data, given.truth, given.split),
         device,
         given.jobs or (num_cores() if device.type == "cpu" else 1),
@@ -125,16 +121,13 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
     """
     check_writable(request.places.results)
-    searches = list(dict.fromkeys(one for study in request.studies for one in study.searches))
-    retrained = list(
-        dict.fromkeys(one for study in request.studies if study.retrains for one in study.searches)
-    )
-    _check(request, searches, retrained)
+    searches = list(dict.fromkeys(request.searches))
+    _check(request, searches)
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
     with Relay(request.jobs) as relay:
-        return _work(request, relay, tell, list(supernets), searches, retrained)
+        return _work(request, relay, tell, list(supernets), searches)
 
 
 def _work(
@@ -143,21 +136,17 @@ def _work(
     tell: Callable[[str], object],
     supernets: list[RunConfig],
     searches: list[SearchConfig],
-    retrained: list[SearchConfig],
 ) -> tuple[list[Outcome], list[Outcome]]:
     """Train, search and retrain what is missing."""
     # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
     every = partial(_all, request, relay, tell)
     every("supernet", _train, supernets)
     found = every("search", _search, searches)
-    paths = dict(zip(searches, (path for _, path in found), strict=True))
-    work = {
-        _retraining(request, read_arch(paths[one] / "arch.json")): paths[one] for one in retrained
-    }
+    work = {_retraining(request, read_arch(path / "arch.json")): path for _, path in found}
     return found, every("retraining", _retrain, list(work.values()))
 
 
-def _check(request: Request, searches: list[SearchConfig], retrained: list[SearchConfig]) -> None:
+def _check(request: Request, searches: list[SearchConfig]) -> None:
     """Say what is wrong with data, limits and retraining before anything is trained."""
     images: dict[tuple[Any, ...], ImageData] = {}
     for one in searches:
@@ -166,7 +155,7 @@ def _check(request: Request, searches: list[SearchConfig], retrained: list[Searc
             images[key] = load_images(one.run, request.places)
         searched_space(one, request.places, images[key])
     largest = []
-    for one in retrained:
+    for one in searches:
         settings = one.run.space_settings()
         space = settings.without_images()
         arch = space.to_string(space.extremes()[1])
@@ -234,43 +223,28 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Run the program; returns the records of searches, then of retrainings."""
     request = parse(argv)
     # One piece of work by itself shows its progress, and needs no process of its own.
-    if sum(len(study.searches) for study in request.studies) == 1:
+    if len(request.searches) == 1:
         request = dataclasses.replace(request, jobs=1)
     console = Console()
     searches, retrained = run(request, lambda line: console.print(Text(line)))
-    written = build_report(
-        request.places.results, notice=lambda line: console.print(line, style="dim")
-    )
-    if len(searches) == 1:
-        for line in outcome_lines(*searches[0]):
+    for lines in (*starmap(outcome_lines, searches), *starmap(retrained_lines, retrained)):
+        for line in lines:
             console.print(Text(line), soft_wrap=True)
-    if len(retrained) == 1:
-        for line in retrained_lines(*retrained[0]):
-            console.print(Text(line), soft_wrap=True)
-    for folder in dict.fromkeys(path.parent for path in written):
-        console.print(Text(f"{folder.name}: {folder}/"), style="bold")
     return [record for record, _ in [*searches, *retrained]]
 
 
 def _parser() -> argparse.ArgumentParser:
     presets = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items())
-    studies = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in STUDIES.items())
     parser = Parser(
         prog="python -m benchmark.pipeline",
         description="Train a supernet, search it under a limit on multiply-adds, retrain what was "
-        "found, and report. With no option at all: a small MobileNetV2 space, operations and "
+        "found. With no option at all: a small MobileNetV2 space, operations and "
         "widths, on the embedded data set.",
-        epilog=f"Studies: {'; '.join(studies)}. Presets: {'; '.join(presets)}",
+        epilog=f"Presets: {'; '.join(presets)}",
     )
     main_group = parser.add_argument_group("what to run")
     main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
     main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
-    main_group.add_argument(
-        "--study",
-        nargs="+",
-        default=["single"],
-        help=f"searches to run: {', '.join(STUDIES)} (single)",
-    )
     main_group.add_argument("--seeds", type=int, default=1, metavar="N", help="of each (1)")
     main_group.add_argument(
         "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
@@ -23,9 +24,9 @@ from benchmark.config.presets import PRESETS, preset
 from benchmark.config.run import HELP, RunConfig, run_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
-from benchmark.records.load import load_records
-from benchmark.report.command import build_report, show_main_table
+from benchmark.records.load import read_runs
 from benchmark.run.execute import run_folder, run_one
+from benchmark.run.own import own_table
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.together import divided, title, train_together
 from benchmark.workers.jobs import num_cores, run_all
@@ -112,16 +113,14 @@ def run(request: Request) -> list[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Run the program: runs, then tables and figures; returns the records."""
+    """Run the program: runs, then their table; returns the records."""
     request = parse(argv)
     records = run(request)
     results = request.places.results
     console = Console()
-    written = build_report(results, notice=lambda line: console.print(line, style="dim"))
-    show_main_table(console, load_records(results))
-    for folder in dict.fromkeys(path.parent for path in written):
-        console.print(f"{folder.name}: {folder}/", style="bold")
-    console.print(f"records: {results / 'records'}/", style="bold")
+    folders = [run_folder(results, config).path for config in request.configs]
+    console.print(own_table(read_runs([path / "record.json" for path in folders], results)))
+    console.print(Text(f"records: {results / 'records'}/"), style="bold")
     return records
 
 

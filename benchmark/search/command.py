@@ -26,7 +26,6 @@ from benchmark.config.run import HELP, RunConfig
 from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
-from benchmark.report.command import build_report
 from benchmark.search.execute import search_one
 from benchmark.train.setup import Places
 from benchmark.workers.torchrun import processes as join
@@ -83,7 +82,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
             )
         if processes.is_first:
             console = Console()
-            build_report(places.results, notice=lambda line: console.print(line, style="dim"))
             for line in outcome_lines(record, path):
                 console.print(Text(line))
     return record

@@ -21,7 +21,7 @@ from benchmark.search.truth import SearchTruth
 from benchmark.train.setup import Places, load_images
 from benchmark.train.supernet import Progress, Supernet, trained_supernet
 from benchmark.views.drawing import draw, is_drawable, save_figure
-from benchmark.views.figures.front import front_figure
+from benchmark.views.front import front_figure
 from kshot_core.search.limits import check_reachable
 from kshot_core.search.methods import METHODS, Evaluated, best, front
 from kshot_core.space import Arch, Space

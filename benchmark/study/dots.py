@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from benchmark.study.definition import Row, StudyData
 from benchmark.study.found import accuracies
-from benchmark.study.values import Estimate
-from benchmark.views.figures._style import COLOURS, NEUTRAL, FigureUnavailableError, panels
+from benchmark.views.style import COLOURS, NEUTRAL, FigureUnavailableError, panels
+from benchmark.views.values import Estimate
 
 _ROW_INCHES = 0.38
 

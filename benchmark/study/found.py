@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.study.definition import Row, StudyData, of_row
 from benchmark.study.paired import Difference
-from benchmark.study.values import Estimate, estimate, numbers
+from benchmark.views.values import Estimate, estimate, numbers
 
 RETRAINED_NOTE = (
     "Top-1 and top-5: of the architecture found, trained by itself, on the test images, averaged "

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from benchmark.study.definition import Row, StudyData
 from benchmark.study.found import accuracies
-from benchmark.study.values import Estimate
-from benchmark.views.figures._style import FigureUnavailableError, add_legend, panels, styles
+from benchmark.views.style import FigureUnavailableError, add_legend, panels, styles
+from benchmark.views.values import Estimate
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.study.definition import Study, StudyData
 from benchmark.study.render import to_markdown
-from benchmark.study.values import MISSING, text
+from benchmark.views.values import MISSING, text
 
 WIDTH = 100
 

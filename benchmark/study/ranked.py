@@ -1,27 +1,13 @@
-"""What tables and figures of rankings read of a study's runs."""
+"""A study's runs by data set and row, for its tables and figures."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
-from benchmark.metrics.bootstrap import value_or_none
-from benchmark.metrics.correlation import METRICS
-from benchmark.records.load import load_predictions
 from benchmark.study.definition import Row, StudyData, of_row
-from benchmark.study.values import Estimate, estimate, numbers
 
-METRIC = "kendall_tau_b"
-CONTROLS = {"params": "parameters", "flops": "FLOPs", "live_convolutions": "convolutions"}
-AGREEMENT = "seed agreement"
 NAMES = {
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
@@ -51,78 +37,3 @@ def groups(data: StudyData, dataset: str) -> Iterator[tuple[Row, pd.DataFrame]]:
         runs = of_row(on(data, dataset), row)
         if len(runs):
             yield row, runs
-
-
-def controls(runs: pd.DataFrame, metric: str = METRIC) -> dict[str, float]:
-    """What counting reaches, by the name of what is counted; mean over samples of architectures."""
-    values = {
-        words: _over_samples(runs, f"controls.{name}.{metric}") for name, words in CONTROLS.items()
-    }
-    return {name: value for name, value in values.items() if not math.isnan(value)}
-
-
-def agreement(runs: pd.DataFrame, metric: str = METRIC) -> float:
-    """What two training seeds of the truth reach against each other; NaN where not known."""
-    return _over_samples(runs, f"ceiling.{metric}")
-
-
-def interval(runs: pd.DataFrame, metric: str = METRIC) -> tuple[float, float]:
-    """Ends of the bootstrap interval over architectures, averaged over runs; NaN if unknown."""
-    column = runs.get(f"intervals.{metric}")
-    if column is None or column.isna().any() or not len(column):
-        return math.nan, math.nan
-    low, high = np.asarray([json.loads(pair) for pair in column], dtype=np.float64).mean(axis=0)
-    return float(low), float(high)
-
-
-def by_loss(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
-    """The metric with the negative loss as the score, computed from the runs' predictions.
-
-    Runs without a loss, which is NaN in scores from elsewhere, have none.
-
-    Raises:
-        UserError: a run's predictions are absent or damaged.
-    """
-    values = []
-    for path in runs["path"]:
-        scores = load_predictions(Path(path))
-        if np.isnan(scores["loss"]).any():
-            return Estimate.of(np.empty(0))
-        loss, true = scores["loss"].astype(np.float64), scores["true"]
-        value = value_or_none(partial(METRICS[metric], -loss, true))
-        values.append(math.nan if value is None else value)
-    return Estimate.of(np.array(values))
-
-
-def p_value(first: pd.DataFrame, second: pd.DataFrame, metric: str = METRIC) -> float:
-    """Two-sided Welch t-test over seeds between two rows; NaN where either has fewer than two."""
-    pair = [_known(one, f"metrics.{metric}") for one in (first, second)]
-    # Without any spread the test statistic divides by zero.
-    if min(one.size for one in pair) < 2 or not pair[0].std() + pair[1].std() > 0:
-        return math.nan
-    return float(stats.ttest_ind(*pair, equal_var=False).pvalue)
-
-
-def tau(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
-    """Mean and spread of a metric by accuracy."""
-    return estimate(runs, f"metrics.{metric}")
-
-
-def steps(runs: pd.DataFrame) -> str:
-    """Weight steps of a run, a range where runs differ."""
-    known = runs["num_weight_steps"].dropna()
-    if known.empty:
-        return ""
-    low, high = int(known.min()), int(known.max())
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _known(runs: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    values = numbers(runs, column)
-    return values[~np.isnan(values)]
-
-
-def _over_samples(runs: pd.DataFrame, column: str) -> float:
-    """Mean over the distinct samples of architectures: runs on the same one agree exactly."""
-    values = np.unique(_known(runs, column))
-    return float(values.mean()) if values.size else math.nan

@@ -11,7 +11,7 @@ import math
 import pandas as pd
 
 from benchmark.study.definition import Table
-from benchmark.study.values import MISSING, NO_RUN
+from benchmark.views.values import MISSING, NO_RUN
 
 NUM = "n"
 """The column that says of how many runs a row is; for people 0 reads "no run yet"."""

@@ -130,8 +130,13 @@ def write_list(results: Path, every: Mapping[Path, StudyData]) -> Path:
         every: the data of each study.json.
     """
     path = results / "README.md"
-    write_text(path, "\n".join(_list_lines(results, every)) + "\n")
+    write_text(path, list_text(results, every))
     return path
+
+
+def list_text(results: Path, every: Mapping[Path, StudyData]) -> str:
+    """The list of studies as Markdown, from the data of each study.json."""
+    return "\n".join(_list_lines(results, every)) + "\n"
 
 
 def _list_lines(results: Path, every: Mapping[Path, StudyData]) -> Iterator[str]:

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmark.report import command as report
-from benchmark.report.command import KINDS, build_report
+from benchmark.study.file import load_study
+from benchmark.study.write import list_text, table_texts
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
-FOLDERS = [name for name in ("records", *KINDS) if (RESULTS / name).is_dir()]
-COMMITTED = sorted((RESULTS / "tables").glob("*")) if FOLDERS else []
+STUDIES = sorted((RESULTS / "studies").glob("*/study.json"))
+AGAIN = "run: python -m benchmark.report"
 
 
-@pytest.fixture(scope="module")
-def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the records, with tables made from them now."""
-    if not COMMITTED:
-        pytest.skip("no records and tables are committed in results/")
-    results = tmp_path_factory.mktemp("results")
-    # What a run on the way writes is no part of the records, and may vanish while copied.
-    for name in FOLDERS:
-        shutil.copytree(
-            RESULTS / name,
-            results / name,
-            ignore=shutil.ignore_patterns(".lock", ".part-*", "*.safetensors", "scores.npy"),
-        )
-    with pytest.MonkeyPatch.context() as patch:
-        # Pictures differ from one version of matplotlib or freetype to the next; tables do not.
-        patch.setattr(report, "FIGURES", {})
-        build_report(results)
-    return results
+def test_studies_are_committed() -> None:
+    assert STUDIES
 
 
-def test_every_table_is_committed(rebuilt: Path) -> None:
-    now = {path.name for path in (rebuilt / "tables").iterdir()}
-    assert {path.name for path in COMMITTED} == now, "run: python -m benchmark.report"
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+def test_committed_tables_are_what_their_records_give(path: Path) -> None:
+    data = load_study(path)
+    for table in data.study.tables:
+        for suffix, now in table_texts(data, table.name, table.build(data)).items():
+            file = path.parent / f"{table.name}.{suffix}"
+            assert now == file.read_text(encoding="utf-8"), AGAIN
+    page = (path.parent / "README.md").read_text(encoding="utf-8")
+    assert data.study.answer(data) in page, AGAIN
 
 
-@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
-def test_committed_table_is_what_its_records_give(path: Path, rebuilt: Path) -> None:
-    # As text, so that a failure shows the line.
-    now = (rebuilt / "tables" / path.name).read_text(encoding="utf-8")
-    assert now == path.read_text(encoding="utf-8"), "run: python -m benchmark.report"
-    assert (rebuilt / "tables" / path.name).read_bytes() == path.read_bytes()
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+def test_committed_tables_can_be_read(path: Path) -> None:
+    for table in load_study(path).study.tables:
+        text = (path.parent / f"{table.name}.md").read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if line.startswith("|")]
+        assert max(map(len, lines)) <= 100
+        assert lines[0].count("|") - 1 <= 10
+
+
+def test_the_list_of_studies_is_what_the_records_give() -> None:
+    now = list_text(RESULTS, {path: load_study(path) for path in STUDIES})
+    assert (RESULTS / "README.md").read_text(encoding="utf-8") == now, AGAIN

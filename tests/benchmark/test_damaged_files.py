@@ -21,13 +21,18 @@ from benchmark.cli.errors import UserError, exit_with
 from benchmark.config.search import SearchConfig
 from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
-from benchmark.report.command import main
+from benchmark.records.load import load_codes
+from benchmark.records.load_searches import (
+    SEARCH_AGAIN,
+    load_retrained,
+    load_searches,
+    load_supernets,
+)
 from benchmark.search.folder import SearchFolder
 from kshot_core.search.methods import Evaluated
 
 LINE = '{"epoch": 1, "seconds": 0.5}\n'
 CONFIG = SearchConfig(run_config(), population=4, generations=2, parents=2)
-SEARCH_AGAIN = "delete its folder and search again"
 
 
 @dataclass(frozen=True)
@@ -340,42 +345,45 @@ def test_other_errors_of_a_program_stay_what_they_are() -> None:
         ("best", {}),
     ],
 )
-def test_report_names_the_search_that_makes_no_sense(
+def test_reading_names_the_search_that_makes_no_sense(
     name: str, value: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_search(tmp_path, K=1)
     damaged = write_search(tmp_path)
     change(damaged, **{name: value})
-    report = partial(main, ["--results", str(tmp_path)])
-    exits_with_a_line(report, capsys, str(damaged / "record.json"), SEARCH_AGAIN)
-    assert not (tmp_path / "tables").exists()
+    read = partial(load_searches, tmp_path)
+    exits_with_a_line(read, capsys, str(damaged / "record.json"), SEARCH_AGAIN)
 
 
 @pytest.mark.parametrize(
-    ("write", "advice"),
+    ("write", "read", "advice"),
     [
-        (write_supernet, "delete its folder and train again"),
-        (lambda results: write_retrained(results, None, 7.0, arch=ARCH), "and retrain"),
+        (write_supernet, load_supernets, "delete its folder and train again"),
+        (
+            lambda results: write_retrained(results, None, 7.0, arch=ARCH),
+            load_retrained,
+            "and retrain",
+        ),
     ],
 )
 def test_other_records_that_make_no_sense(
     write: Callable[[Path], Path],
+    read: Callable[[Path], object],
     advice: str,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     damaged = write(tmp_path)
-    report = partial(main, ["--results", str(tmp_path)])
     for value in ("zzz", 3):
         change(damaged, config__stages=value)
-        exits_with_a_line(report, capsys, str(damaged / "record.json"), advice)
+        exits_with_a_line(partial(read, tmp_path), capsys, str(damaged / "record.json"), advice)
 
 
 ARCH = "k3e3,id,k3e3,id,id|1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0"
 
 
-@pytest.mark.parametrize("how", ["text", "cut", "object", "archive", "shape", "below 0", "none"])
-def test_report_names_damaged_codes(
+@pytest.mark.parametrize("how", ["text", "cut", "object", "archive", "below 0", "none"])
+def test_reading_names_damaged_codes(
     how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     search = write_search(tmp_path, K=2)
@@ -391,10 +399,9 @@ def test_report_names_damaged_codes(
         with path.open("wb") as file:
             np.savez(file, codes=codes)
     else:
-        np.save(path, {"shape": codes[:-1], "below 0": codes - 1, "none": codes[:0]}[how])
-    report = partial(main, ["--results", str(tmp_path)])
+        np.save(path, {"below 0": codes - 1, "none": codes[:0]}[how])
     with pytest.raises(SystemExit):
-        exit_with(report)
+        exit_with(partial(load_codes, search, SEARCH_AGAIN))
     text = capsys.readouterr().err
     assert str(path) in text
     assert SEARCH_AGAIN in text

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from synthetic import write_records
+from synthetic import write_run
+
+from benchmark.study.file import write_study
+from benchmark.study.jobs import jobs_of
+from benchmark.study.studies import STUDIES
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -29,8 +33,11 @@ def test_notebook_is_stored_without_outputs(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_records(tmp_path, copies=(1, 2), num_seeds=2)
-    monkeypatch.setenv("KSHOT_RESULTS", str(tmp_path))
+    study = STUDIES["table9"]
+    for job in jobs_of(study, "tiny"):
+        if job.row != "K12":
+            write_run(tmp_path, job.config.to_dict())
+    monkeypatch.setenv("KSHOT_STUDY", str(write_study(tmp_path, study, "tiny")))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # A user's own matplotlib or IPython settings must not decide whether this passes.
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

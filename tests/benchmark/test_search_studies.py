@@ -15,7 +15,7 @@ from benchmark.study.definition import Study, StudyData
 from benchmark.study.jobs import jobs_of
 from benchmark.study.paired import Difference
 from benchmark.study.render import as_text, to_latex, to_markdown
-from benchmark.views.figures._style import FigureUnavailableError
+from benchmark.views.style import FigureUnavailableError
 
 NAMES = ("table1", "table3", "table5", "table6", "table8", "figure7", "figure8", "figure9")
 NUM_ROWS = {

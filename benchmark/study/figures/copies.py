@@ -10,18 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from benchmark.study.definition import StudyData
-from benchmark.study.ranked import (
-    METRIC,
-    NAMES,
-    agreement,
-    by_loss,
-    controls,
-    datasets,
-    groups,
-    on,
-    tau,
-)
-from benchmark.study.values import Estimate, numbers
+from benchmark.study.ranked import NAMES, datasets, groups, on
+from benchmark.views.ranks import METRIC, agreement, by_loss, controls, tau
 from benchmark.views.style import (
     COLOURS,
     NEUTRAL,
@@ -30,6 +20,7 @@ from benchmark.views.style import (
     panels,
     set_title,
 )
+from benchmark.views.values import Estimate, numbers
 
 _DASHES = ((0, (5, 2)), (0, (2, 2)), (0, (1, 2)))
 

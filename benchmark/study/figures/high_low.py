@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from benchmark.study.definition import StudyData
 from benchmark.study.figures.copies import title
 from benchmark.study.ranked import datasets, groups, on
-from benchmark.study.values import numbers
 from benchmark.views.style import (
     NEUTRAL,
     FigureUnavailableError,
@@ -21,6 +20,7 @@ from benchmark.views.style import (
     set_title,
     styles,
 )
+from benchmark.views.values import numbers
 
 _KEY = "high_low_tau_by_size"
 

@@ -16,16 +16,15 @@ from benchmark.study.studies import (
     table9,
 )
 
-_ALL: tuple[Study, ...] = (
-    table1.STUDY,
-    table3.STUDY,
-    table4.STUDY,
-    table5.STUDY,
-    table6.STUDY,
-    table8.STUDY,
-    table9.STUDY,
-    figure7.STUDY,
-    figure8.STUDY,
-    figure9.STUDY,
-)
-STUDIES: dict[str, Study] = {study.name: study for study in _ALL}
+STUDIES: dict[str, Study] = {
+    "table9": table9.STUDY,
+    "table4": table4.STUDY,
+    "table1": table1.STUDY,
+    "table3": table3.STUDY,
+    "table5": table5.STUDY,
+    "table6": table6.STUDY,
+    "table8": table8.STUDY,
+    "figure7": figure7.STUDY,
+    "figure8": figure8.STUDY,
+    "figure9": figure9.STUDY,
+}

@@ -10,22 +10,34 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from benchmark.cli.errors import UserError
 from benchmark.records.load import load_codes
 from benchmark.records.load_searches import SEARCH_AGAIN
 from benchmark.study.definition import Picture, Row, Study, StudyData, Table, of_row
+from benchmark.study.figures.codes import draw_codes
 from benchmark.study.studies import _search_sizes as sizes
-from benchmark.views.figures._style import FigureUnavailableError, panels, set_title
-from benchmark.views.figures.codes import draw_codes
+from benchmark.views.style import FigureUnavailableError, panels, set_title
 
 _COPIES = (2, 3, 4)
 
 
 def _codes(data: StudyData, row: Row) -> NDArray[np.float32] | None:
-    """Codes (A, K) of what the row's first search scored; None where there is none."""
+    """Codes (A, K) of what the row's first search scored; None where there is none.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     searches = of_row(data.searches, row)
     if searches.empty:
         return None
-    return load_codes(Path(searches.sort_values("seed").iloc[0]["path"]), SEARCH_AGAIN)
+    search = searches.sort_values("seed").iloc[0]
+    codes = load_codes(Path(search["path"]), SEARCH_AGAIN)
+    if "num_scored" in search and len(codes) != search["num_scored"]:
+        raise UserError(
+            f"{search['path']}/codes.npy should have a row for each of {search['num_scored']} "
+            f"architectures, got {len(codes)}; {SEARCH_AGAIN}"
+        )
+    return codes
 
 
 def _table(data: StudyData) -> pd.DataFrame:

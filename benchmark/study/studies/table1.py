@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 
 from benchmark.study.definition import Picture, Row, Study, StudyData, Table, of_row
 from benchmark.study.studies import _search_sizes as sizes
-from benchmark.study.values import Estimate, estimate
-from benchmark.views.figures._style import (
+from benchmark.views.style import (
     COLOURS,
     FigureUnavailableError,
     add_legend,
     panels,
 )
+from benchmark.views.values import Estimate, estimate
 
 _COPIES = (1, 2, 4, 8, 12)
 # Stage: unit, frame, column, how many of the column's unit make one, the paper's row.

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from benchmark.study.definition import Picture, Row, Size, Study, StudyData, Table, of_row
 from benchmark.study.dots import draw_dots
 from benchmark.study.paired import Difference
-from benchmark.study.values import estimate, numbers
-from benchmark.views.figures._style import FigureUnavailableError, panels, set_title
+from benchmark.views.style import FigureUnavailableError, panels, set_title
+from benchmark.views.values import estimate, numbers
 
 _DATASETS = ("cifar10", "cifar100", "imagenet16-120")
 _BEST = "best.true"

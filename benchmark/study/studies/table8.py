@@ -10,7 +10,7 @@ from benchmark.study.definition import Picture, Row, Study, StudyData, Table, of
 from benchmark.study.dots import accuracy_dots
 from benchmark.study.found import PAPER_NOTE, RETRAINED_NOTE, accuracy_cells, answer, cost_cells
 from benchmark.study.studies import _search_sizes as sizes
-from benchmark.study.values import numbers
+from benchmark.views.values import numbers
 
 _MEGABYTE = 2.0**20
 

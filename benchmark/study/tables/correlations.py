@@ -7,8 +7,9 @@ import math
 import pandas as pd
 
 from benchmark.study.definition import StudyData, of_row
-from benchmark.study.ranked import AGREEMENT, NAMES, agreement, controls, datasets, on, tau
-from benchmark.study.values import MISSING
+from benchmark.study.ranked import NAMES, datasets, on
+from benchmark.views.ranks import AGREEMENT, agreement, controls, tau
+from benchmark.views.values import MISSING
 
 METRICS = ("kendall_tau_b", "spearman", "pearson")
 LABELS = {

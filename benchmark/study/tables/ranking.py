@@ -7,21 +7,18 @@ import math
 import pandas as pd
 
 from benchmark.study.definition import Row, StudyData, of_row
-from benchmark.study.ranked import (
+from benchmark.study.ranked import NAMES, datasets, groups, on
+from benchmark.views.ranks import (
     AGREEMENT,
-    NAMES,
     agreement,
     by_loss,
     controls,
-    datasets,
-    groups,
     interval,
-    on,
     p_value,
     steps,
     tau,
 )
-from benchmark.study.values import MISSING
+from benchmark.views.values import MISSING
 
 LABELS = {
     "dataset": "data set",

@@ -1,0 +1,55 @@
+"""The table that a command prints of its own runs, and of nothing else that lies in results."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.views.ranks import AGREEMENT, agreement, by_loss, controls, interval, steps, tau
+from benchmark.views.values import MISSING, Estimate
+
+HEADINGS = ("sharing", "tau-b (%)", "by −loss (%)", "95 %", "steps", "n")
+
+
+def own_table(runs: pd.DataFrame) -> Table:
+    """Tau-b of these runs by sharing and K, what trains nothing below; what loses to it in red.
+
+    Args:
+        runs: of one data set and truth, from ``benchmark.records.load.read_runs``.
+    """
+    first = runs.iloc[0]
+    table = Table(
+        title=f"{first['config.dataset']}: {int(first['num_archs']):,} archs against "
+        f"{first['truth.column']}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for heading in HEADINGS:
+        table.add_column(heading, no_wrap=True)
+    best = max(controls(runs).values(), default=-math.inf)
+    for cells, value in _lines(runs):
+        table.add_row(*map(Text, cells), style=None if value > best else "red")
+    untrained = {**controls(runs), AGREEMENT: agreement(runs)}
+    for name, value in untrained.items():
+        if not math.isnan(value):
+            table.add_row(*map(Text, (name, f"{100 * value:.1f}", *[MISSING] * 4)))
+    return table
+
+
+def _lines(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], float]]:
+    for (sharing, K), own in runs.groupby(["config.sharing", "config.K"], sort=False):
+        value, (low, high) = tau(own), interval(own)
+        ends = MISSING if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+        cells = (f"{sharing} K={K}", _percent(value), _percent(by_loss(own)), ends)
+        yield (*cells, steps(own) or MISSING, str(len(own))), value.mean
+
+
+def _percent(value: Estimate) -> str:
+    if math.isnan(value.mean):
+        return MISSING
+    spread = "" if math.isnan(value.sd) else f" ± {100 * value.sd:.1f}"
+    return f"{100 * value.mean:.1f}{spread}"
