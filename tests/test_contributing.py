@@ -6,8 +6,10 @@ import importlib
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,8 +18,15 @@ from synthetic import write_run
 from torch import nn
 
 from benchmark.config.run import RunConfig
-from benchmark.datasets import DataRequest, load_splits
+from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
+from benchmark.datasets.splits import Splits
 from benchmark.metrics.correlation import METRICS
+from benchmark.report.command import build_report
+from benchmark.retrain import command as retrain_command
+from benchmark.run import command as run_command
+from benchmark.search import command as search_command
+from benchmark.standalone import command as standalone_command
+from benchmark.study.definition import Size
 from benchmark.study.file import write_study
 from benchmark.study.jobs import jobs_of
 from benchmark.study.studies import STUDIES
@@ -102,6 +111,47 @@ def use_space(name: str, tmp_path: Path) -> None:
         train(space, 1 if sharing == "one-shot" else 2, sharing, "uniform")
     for sampler in SAMPLERS:
         train(space, 2, "simplex", sampler)
+    go_through_every_command(name, tmp_path)
+
+
+def go_through_every_command(space: str, tmp_path: Path) -> None:
+    """Truth, ranking, search, retraining, report; each again gives the same."""
+
+    def few(request: DataRequest) -> Splits:
+        return digits.load_digits(request, num_train=200, num_valid=100, num_test=100)
+
+    truth, results = tmp_path / "truth.csv", tmp_path / "results"
+    places = ["--results", str(results), "--device", "cpu"]
+    supernet = ["--space", space, "--preset", "quick", "--epochs", "1", "--batch-size", "50"]
+    supernet += ["--train-images", "200", "--score-images", "100", "--truth", str(truth), *places]
+    with patch.dict(DATASETS, {"digits": few}):
+        table = standalone_command.main(
+            ["--space", space, "--to", str(truth), "--archs", "8", "--seeds", "2", "--jobs", "1"]
+        )
+        assert table.space.name == space
+        for _ in range(2):
+            ranked = run_command.main([*supernet, "--K", "1", "2", "--jobs", "1"])
+            assert [record["num_archs"] for record in ranked] == [8, 8]
+            assert all(record["ceiling"]["num_archs"] == 8 for record in ranked)
+        search = [*supernet, "--K", "2", "--population", "4", "--parents", "2"]
+        found = [search_command.main([*search, "--generations", "2"]) for _ in range(2)]
+        assert found[0]["best"] == found[1]["best"]
+        assert found[0]["best"]["true"] is not None
+        (arch,) = results.rglob("arch.json")
+        assert not (arch.parent / "arch.png").exists()
+        retrain = ["--arch", str(arch), "--epochs", "1", "--batch-size", "50", *places]
+        retrain += ["--train-images", "200", "--test-images", "100"]
+        alone = [retrain_command.main(retrain) for _ in range(2)]
+        assert alone[0] == alone[1]
+    settings = {name: ranked[0]["config"][name] for name in ranked[0]["config"]}
+    for own in ("dataset", "preset", "K", "seed", "sharing"):
+        del settings[own]
+    size = Size("quick", "digits", settings, rows=("K1", "K2"))
+    with patch.dict(STUDIES, {"own": replace(STUDIES["table9"], name="own", sizes={"tiny": size})}):
+        path = write_study(results, STUDIES["own"], "tiny")
+        assert build_report(results) == build_report(results) == [path.parent]
+        text = (path.parent / "table9.md").read_text(encoding="utf-8")
+    assert re.search(r"K = 2 +\| -?[0-9]", text)
 
 
 def use_dataset(name: str, tmp_path: Path) -> None:

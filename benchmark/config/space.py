@@ -16,7 +16,7 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.numbers import read_number
 from benchmark.cli.parser import one_of
 from benchmark.cli.text import split_list
-from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
+from kshot_core.spaces import SPACES, MobileNetV2, NASBench201, NASBenchMacro
 
 if TYPE_CHECKING:
     from benchmark.datasets import ImageData
@@ -58,7 +58,7 @@ class SpaceSettings:
 
     def __post_init__(self) -> None:
         """Refuse what describes no space, before any image is read."""
-        one_of("--space", self.space, _BUILDERS)
+        one_of("--space", self.space, SPACES)
         self._build({})
         if self.space == "mobilenetv2":
             # Equal spaces are written alike, and so have equal ids.
@@ -126,7 +126,10 @@ class SpaceSettings:
 
     def _build(self, sizes: dict[str, int]) -> Space:
         try:
-            return _BUILDERS[self.space](self, sizes)
+            if self.space in _BUILDERS:
+                return _BUILDERS[self.space](self, sizes)
+            registered: Callable[..., Space] = SPACES[self.space]
+            return registered(**sizes)
         except ValueError as error:
             raise UserError(f"no {self.space} space has these settings: {error}") from None
 
@@ -181,6 +184,7 @@ _BUILDERS: dict[str, Callable[[SpaceSettings, dict[str, int]], Space]] = {
     "nasbench201": _nasbench201,
     "nasbench_macro": _nasbench_macro,
 }
+"""Spaces with settings; any other takes the sizes of its images alone."""
 
 
 def _stages(text: str) -> tuple[tuple[int, int, int], ...]:

@@ -7,10 +7,12 @@ where it was. The table has the same format as any other.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
+import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ import torch
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
+from benchmark.config.options import add_settings, given_settings
+from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS, DataRequest, load_splits
 from benchmark.records import environment
 from benchmark.records.files import write_json
@@ -32,12 +36,17 @@ from kshot_core.retraining.standalone import (
     build_fleet,
     train_standalone,
 )
-from kshot_core.space import Arch
+from kshot_core.space import Arch, Listable, Space
 from kshot_core.spaces import NASBench201
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.tasks.images import ImageSet
 
 _CPU = torch.device("cpu")
+_MOST_LISTED = 100_000
+"""Architectures of a space without an order that is listed; of a larger one some are drawn."""
+_ALONE = ("batch_norm", "affine")
+"""Settings of a space that networks trained alone have no choice of."""
+_SPACE = SpaceSettings(channels=8, cells=1, batch_norm="running", affine=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +57,7 @@ class StandaloneConfig:
         dataset: images to train and validate on.
         num_archs: architectures, drawn uniformly from those with a path.
         num_seeds: trainings of each, seeds 0, 1, ...
-        channels: width of the first stage.
-        cells: cells a stage.
+        space: of the architectures; networks trained alone keep running averages.
         fleet: trainings side by side in one process. A matter of speed, and of rounding.
         recipe: how each is trained.
     """
@@ -57,39 +65,58 @@ class StandaloneConfig:
     dataset: str = "digits"
     num_archs: int = 300
     num_seeds: int = 2
-    channels: int = 8
-    cells: int = 1
+    space: SpaceSettings = _SPACE
     fleet: int = 16
     recipe: StandaloneRecipe = StandaloneRecipe()
 
 
-def draw_archs(num: int) -> list[Arch]:
+def draw_archs(num: int, space: Space | None = None) -> list[Arch]:
     """``num`` architectures with a path, uniform without replacement, always the same ones.
 
     A longer list begins with the shorter ones, so a table can be added to.
+
+    Args:
+        num: how many, at least 2.
+        space: where from; NASBench201() if it is None.
+
+    Raises:
+        UserError: fewer than 2, or more than there are.
     """
-    space = NASBench201()
-    valid = [arch for arch in space.archs() if space.is_valid(arch)]
+    space = space or NASBench201()
+    everything: Iterable[Arch]
+    if isinstance(space, Listable):
+        everything = space.archs()
+    elif math.prod(space.num_choices) <= _MOST_LISTED:
+        everything = itertools.product(*map(range, space.num_choices))
+    else:
+        return _drawn(num, space)
+    valid = [arch for arch in everything if space.is_valid(arch)]
     if not 2 <= num <= len(valid):
         raise UserError(f"--archs must be 2..{len(valid)}, got {num}")
     random.Random(0).shuffle(valid)
     return valid[:num]
 
 
+def _drawn(num: int, space: Space) -> list[Arch]:
+    """Architectures of a space too large to list, each once."""
+    if not 2 <= num <= _MOST_LISTED:
+        raise UserError(f"--archs must be 2..{_MOST_LISTED}, got {num}")
+    generator = random.Random(0)
+    found: dict[Arch, None] = {}
+    while len(found) < num:
+        arch = tuple(int(generator.random() * choices) for choices in space.num_choices)
+        if space.is_valid(arch):
+            found[arch] = None
+    return list(found)
+
+
 @cache
 def _images(
-    dataset: str, data: Path | None, device: torch.device
-) -> tuple[NASBench201, TrainingBatches, ImageSet]:
+    dataset: str, data: Path | None, device: torch.device, settings: SpaceSettings
+) -> tuple[Space, TrainingBatches, ImageSet]:
     """Space with the images' sizes, training images, validation images; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
-    space = NASBench201(
-        num_classes=splits.num_classes,
-        image_size=splits.image_size,
-        image_channels=splits.image_channels,
-        batch_norm="running",
-        affine=True,
-    )
-    return space, splits.training(device), splits.validation(device)
+    return settings.build(splits), splits.training(device), splits.validation(device)
 
 
 def train_fleet(
@@ -101,8 +128,7 @@ def train_fleet(
     """Train architectures, each with its seed; returns their lines of the results file."""
     archs, seeds = [arch for arch, _ in work], [seed for _, seed in work]
     started = time.perf_counter()
-    space, training, validation = _images(config.dataset, data, device)
-    space = dataclasses.replace(space, channels=config.channels, cells=config.cells)
+    space, training, validation = _images(config.dataset, data, device, config.space)
     fleet = build_fleet(space, archs, seeds).to(device)
     train_standalone(fleet, training, config.recipe, seeds)
     scores = accuracies(fleet, validation)
@@ -139,19 +165,17 @@ def make_truth(
     """
     partial_path = to.with_name(to.name + ".partial.jsonl")
     results = _load_partial(partial_path, config)
-    work = [
-        (arch, seed) for arch in draw_archs(config.num_archs) for seed in range(config.num_seeds)
-    ]
+    # Once here, so that a download happens once, and fails early.
+    space, _, _ = _images(config.dataset, data, device, config.space)
+    archs = draw_archs(config.num_archs, space)
+    work = [(arch, seed) for arch in archs for seed in range(config.num_seeds)]
     # The fleets are always the same ones, so that a stopped and resumed table has the same bytes.
     fleets = [work[start : start + config.fleet] for start in range(0, len(work), config.fleet)]
-    to_string = NASBench201().to_string
     todo = [
         fleet
         for fleet in fleets
-        if any((to_string(arch), seed) not in results for arch, seed in fleet)
+        if any((space.to_string(arch), seed) not in results for arch, seed in fleet)
     ]
-    # Once here, so that a download happens once, and fails early.
-    _images(config.dataset, data, device)
     with Bars() as bars, partial_path.open("a", encoding="utf-8") as file:
         show = bars.add(f"{config.dataset} alone", len(work))
         show(len(work) - sum(map(len, todo)))
@@ -161,7 +185,7 @@ def make_truth(
                 file.write(json.dumps(result, sort_keys=True) + "\n")
             file.flush()
             show(len(results))
-    table = _table(config, results, to)
+    table = _table(config, results, to, space)
     table.save(to)
     account = {
         "config": dataclasses.asdict(config),
@@ -196,10 +220,13 @@ def _load_partial(path: Path, config: StandaloneConfig) -> dict[tuple[str, int],
 
 
 def _table(
-    config: StandaloneConfig, results: dict[tuple[str, int], dict[str, Any]], path: Path
+    config: StandaloneConfig,
+    results: dict[tuple[str, int], dict[str, Any]],
+    path: Path,
+    space: Space,
 ) -> TruthTable:
     name = f"{config.dataset}/valid/{config.recipe.epochs}ep"
-    archs = [NASBench201().to_string(arch) for arch in draw_archs(config.num_archs)]
+    archs = [space.to_string(arch) for arch in draw_archs(config.num_archs, space)]
     frame = pd.DataFrame(
         {
             f"{name}/seed{seed}": [results[arch, seed]["accuracy"] for arch in archs]
@@ -208,7 +235,7 @@ def _table(
         index=pd.Index(archs, name="arch"),
     )
     frame.insert(0, f"{name}/mean", frame.mean(axis=1).round(4))
-    return TruthTable(path, frame)
+    return TruthTable(path, frame, of=space)
 
 
 def main(argv: Sequence[str] | None = None) -> TruthTable:
@@ -229,12 +256,6 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
         "--seeds", type=int, default=defaults.num_seeds, help="trainings of each (%(default)s)"
     )
     parser.add_argument(
-        "--channels", type=int, default=defaults.channels, help="first width (%(default)s)"
-    )
-    parser.add_argument(
-        "--cells", type=int, default=defaults.cells, help="cells a stage (%(default)s)"
-    )
-    parser.add_argument(
         "--epochs", type=int, default=recipe.epochs, help="passes over the images (%(default)s)"
     )
     parser.add_argument(
@@ -252,8 +273,10 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     parser.add_argument("--jobs", type=int, help="processes (one a core; one on a GPU)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images")
+    group = parser.add_argument_group("search space (default: NAS-Bench-201, narrow)")
+    add_settings(group, SpaceSettings, SPACE_HELP, _ALONE)
     given = parser.parse_args(argv)
-    least = {"seeds": 1, "channels": 1, "cells": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
+    least = {"seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
     for name, smallest in least.items():
         if getattr(given, name) < smallest:
             option = "--" + name.replace("_", "-")
@@ -266,8 +289,7 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
         dataset=given.dataset,
         num_archs=given.archs,
         num_seeds=given.seeds,
-        channels=given.channels,
-        cells=given.cells,
+        space=dataclasses.replace(defaults.space, **given_settings(given, SpaceSettings, _ALONE)),
         fleet=given.fleet,
         recipe=dataclasses.replace(
             recipe,

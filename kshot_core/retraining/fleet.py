@@ -40,8 +40,11 @@ class Fleet(nn.Module):
         self.archs = list(archs)
         # In a tuple, out of sight of parameters() and to(): their own tensors are not in use.
         self._networks = tuple(networks)
-        # By name: which members have it, and where in the stack they have it.
+        # By stack: which members have it, and where in the stack they have it. A stack has the name
+        # of its tensors; a further shape under the same name has a stack of its own.
         self._place: dict[str, dict[int, int]] = {}
+        self._name: dict[str, str] = {}
+        shapes: dict[str, torch.Size] = {}
         self._indices: dict[tuple[str, Members, torch.device], Tensor] = {}
         self.stacks = nn.ParameterDict()
         values: dict[str, list[Tensor]] = {}
@@ -49,13 +52,18 @@ class Fleet(nn.Module):
         for member, network in enumerate(networks):
             trained |= {name for name, _ in network.named_parameters()}
             for name, value in (*network.named_parameters(), *network.named_buffers()):
-                place = self._place.setdefault(name, {})
+                first = shapes.setdefault(name, value.shape)
+                size = "x".join(map(str, value.shape))
+                key = name if value.shape == first else f"{name}:{size}"
+                self._name[key] = name
+                place = self._place.setdefault(key, {})
                 place[member] = len(place)
-                values.setdefault(name, []).append(value.detach())
-        for name, of_members in values.items():
+                values.setdefault(key, []).append(value.detach())
+        for key, of_members in values.items():
             stack = torch.stack(of_members)
             # Buffers too, without gradient: one table, which moves and is saved as a whole.
-            self.stacks[table_key(name)] = nn.Parameter(stack, requires_grad=name in trained)
+            is_trained = self._name[key] in trained
+            self.stacks[table_key(key)] = nn.Parameter(stack, requires_grad=is_trained)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (m, B, num_classes) of images (m, B, C, H, W); see ``ManyPaths``."""
@@ -92,8 +100,8 @@ class Fleet(nn.Module):
 
     def _state(self, member: int) -> dict[str, Tensor]:
         return {
-            name: self.stacks[table_key(name)][place[member]]
-            for name, place in self._place.items()
+            self._name[key]: self.stacks[table_key(key)][place[member]]
+            for key, place in self._place.items()
             if member in place
         }
 

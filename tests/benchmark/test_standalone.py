@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,10 +15,15 @@ from benchmark.standalone import command as standalone
 from benchmark.standalone.command import StandaloneConfig, draw_archs, main, make_truth
 from benchmark.truth.table import TruthTable, default_column, find_truth
 from kshot_core.retraining.standalone import StandaloneRecipe
-from kshot_core.spaces import NASBench201
+from kshot_core.space import check_arch
+from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 
 TINY = StandaloneConfig(
-    num_archs=3, num_seeds=2, channels=2, fleet=2, recipe=StandaloneRecipe(batch_size=20)
+    num_archs=3,
+    num_seeds=2,
+    space=dataclasses.replace(StandaloneConfig.space, channels=2),
+    fleet=2,
+    recipe=StandaloneRecipe(batch_size=20),
 )
 
 
@@ -118,3 +124,30 @@ def test_embedded_scenes_are_the_ones_the_truth_was_made_of() -> None:
     # Not the checksum: another processor may round a few pixels the other way.
     assert described["source"] == account["data"]["source"]
     assert described["split"] == account["data"]["split"]
+
+
+def test_another_space_is_trained_in_its_own_strings(tmp_path: Path) -> None:
+    path = tmp_path / "macro.csv"
+    options = ["--archs", "3", "--seeds", "1", "--batch-size", "20", "--fleet", "2", "--jobs", "1"]
+    table = main(
+        ["--space", "nasbench_macro", "--stem", "4", "--head", "8", "--to", str(path), *options]
+    )
+    space = NASBenchMacro()
+    assert [space.to_string(space.from_string(arch)) for arch in table.frame.index] == list(
+        table.frame.index
+    )
+    again = TruthTable.load(path)
+    assert again.space.name == "nasbench_macro"
+    assert again.frame.equals(table.frame)
+    account = json.loads(path.with_suffix(".json").read_text())
+    assert account["config"]["space"]["stem"] == 4
+
+
+def test_architectures_of_a_space_too_large_to_list_are_drawn_once_each() -> None:
+    space = MobileNetV2()
+    archs = draw_archs(50, space)
+    assert len(set(archs)) == 50
+    assert draw_archs(20, space) == archs[:20]
+    assert all(check_arch(arch, space.num_choices) == arch for arch in archs)
+    with pytest.raises(UserError, match="--archs must be 2"):
+        draw_archs(1, space)

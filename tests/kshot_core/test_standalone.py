@@ -80,3 +80,17 @@ def test_accuracy_is_the_percentage_right_of_all_images() -> None:
     expected = [100 * float((images.labels == label).float().mean()) for label in (0, 1)]
     # Batches of 7 images, and a last one of 5.
     assert accuracies(fleet, images, batch_size=14) == pytest.approx(expected)
+
+
+def test_members_may_have_other_shapes_under_one_name() -> None:
+    torch.manual_seed(0)
+    networks = [nn.Conv2d(1, 2, kernel, padding="same") for kernel in (1, 3, 1)]
+    expected = [network.weight.detach().clone() for network in networks]
+    fleet = Fleet(networks, [ARCH] * 3)
+    x = torch.randn(3, 2, 1, 4, 4)
+    alone = [network(images) for network, images in zip(networks, x, strict=True)]
+    torch.testing.assert_close(fleet(x), torch.stack(alone))
+    fleet(x).square().sum().backward()
+    assert all(stack.grad is not None for stack in fleet.parameters())
+    for member, weight in enumerate(expected):
+        assert torch.equal(fleet.network(member).weight, weight)
