@@ -6,6 +6,7 @@ import importlib
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,11 +21,12 @@ from benchmark.config.run import RunConfig
 from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
 from benchmark.datasets.splits import Splits
 from benchmark.metrics.correlation import METRICS
-from benchmark.records.load import read_runs
+from benchmark.report.command import build_report
 from benchmark.retrain import command as retrain_command
 from benchmark.run import command as run_command
 from benchmark.search import command as search_command
 from benchmark.standalone import command as standalone_command
+from benchmark.study.definition import Size
 from benchmark.study.file import write_study
 from benchmark.study.jobs import jobs_of
 from benchmark.study.studies import STUDIES
@@ -141,8 +143,15 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
         retrain += ["--train-images", "200", "--test-images", "100"]
         alone = [retrain_command.main(retrain) for _ in range(2)]
         assert alone[0] == alone[1]
-        frame = read_runs(sorted(results.glob("records/*/*/*/*/record.json")), results)
-        assert set(frame["space"]) == {space}
+    settings = {name: ranked[0]["config"][name] for name in ranked[0]["config"]}
+    for own in ("dataset", "preset", "K", "seed", "sharing"):
+        del settings[own]
+    size = Size("quick", "digits", settings, rows=("K1", "K2"))
+    with patch.dict(STUDIES, {"own": replace(STUDIES["table9"], name="own", sizes={"tiny": size})}):
+        path = write_study(results, STUDIES["own"], "tiny")
+        assert build_report(results) == build_report(results) == [path.parent]
+        text = (path.parent / "table9.md").read_text(encoding="utf-8")
+    assert re.search(r"K = 2 +\| -?[0-9]", text)
 
 
 def use_dataset(name: str, tmp_path: Path) -> None:

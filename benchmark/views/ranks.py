@@ -24,8 +24,12 @@ AGREEMENT = "seed agreement"
 
 def controls(runs: pd.DataFrame, metric: str = METRIC) -> dict[str, float]:
     """What counting reaches, by the name of what is counted; mean over samples of architectures."""
+    parts = [str(name).split(".") for name in runs.columns]
+    counted = {part[1] for part in parts if part[0] == "controls" and part[2:] == [metric]}
+    ordered = [*(name for name in CONTROLS if name in counted), *sorted(counted - {*CONTROLS})]
     values = {
-        words: _over_samples(runs, f"controls.{name}.{metric}") for name, words in CONTROLS.items()
+        CONTROLS.get(name, name): _over_samples(runs, f"controls.{name}.{metric}")
+        for name in ordered
     }
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
