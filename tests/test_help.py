@@ -18,7 +18,17 @@ import pytest
 from benchmark.config.run import HELP, RunConfig, flag
 
 ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = ("pipeline", "report", "retrain", "run", "search", "standalone", "study", "truth")
+PROGRAMS = (
+    "pipeline",
+    "report",
+    "retrain",
+    "run",
+    "search",
+    "standalone",
+    "study",
+    "train",
+    "truth",
+)
 PROGRAMS += ("truth import", "truth show")
 WIDTH = 80
 

@@ -20,6 +20,17 @@ from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING
 from kshot_core.training.recipe import Recipe
 
+SCORING = (
+    "archs",
+    "score_images",
+    "score_batch_size",
+    "score_paths",
+    "track_every",
+    "track_archs",
+    "truth_column",
+)
+"""The settings of a run that decide how it ranks, and none of its weights."""
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -137,9 +148,9 @@ class RunConfig:
 
         Equal trainings have equal configs then, whatever they are used for.
         """
-        names = ["preset", "archs", "score_images", "score_batch_size", "score_paths"]
-        names += ["track_every", "track_archs", "truth_column"]
-        return dataclasses.replace(self, **{name: getattr(RunConfig, name) for name in names})
+        return dataclasses.replace(
+            self, **{name: getattr(RunConfig, name) for name in ("preset", *SCORING)}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values, in the order of their definition."""

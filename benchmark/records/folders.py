@@ -27,6 +27,22 @@ from benchmark.records.rows import is_of
 _UNREADABLE = (OSError, ValueError, RecursionError)
 
 
+CHECKPOINT = "checkpoint.safetensors"
+"""The file of a training's state while it goes on."""
+
+
+def in_use(path: Path) -> bool:
+    """Whether a process holds a folder, to work in it."""
+    try:
+        with (path / ".lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 class Settings(Protocol):
     """What a folder asks of a config."""
 
@@ -85,7 +101,7 @@ class ConfigFolder:
         self.path, self._settings, self._run_id = path, config.to_dict(), config.run_id()
         self._defaults = config.defaults()
         self._required = required
-        self._checkpoint, self._record = path / "checkpoint.safetensors", path / "record.json"
+        self._checkpoint, self._record = path / CHECKPOINT, path / "record.json"
         # Whether somebody was told that this work is still to be done.
         self._was_unfinished = False
 

@@ -25,14 +25,12 @@ from benchmark.config.run import HELP, RunConfig, run_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.records.load import read_runs
-from benchmark.records.run_folder import RunFolder
-from benchmark.run.execute import run_one
+from benchmark.run.execute import run_folder, run_one
 from benchmark.run.own import own_table
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
-from benchmark.workers.jobs import num_cores, run_all, run_threads
+from benchmark.train.together import divided, title, train_together
+from benchmark.workers.jobs import num_cores, run_all
 from benchmark.workers.relay import Relay, Tell, progress_of
-from kshot_core.training.lockstep import AnotherFailedError, Lockstep
-from kshot_core.training.steps import run_step
 
 # Settings whose option is read apart: several values, or a meaning of its own.
 _APART = {"K", "seed", "preset", "dataset", "sharing"}
@@ -103,7 +101,7 @@ def run(request: Request) -> list[dict[str, Any]]:
         # happens once, not in every process.
         load_target(config, request.places)
         ranked_space(config, load_images(config, request.places))
-    work = _divided(request)
+    work = divided(request.configs, request.jobs)
     jobs = min(request.jobs, len(work))
     records: dict[int, dict[str, Any]] = {}
     with Relay(jobs) as relay:
@@ -114,58 +112,33 @@ def run(request: Request) -> list[dict[str, Any]]:
     return [records[position] for position in range(len(records))]
 
 
-def _divided(request: Request) -> list[list[int]]:
-    """Numbers of the configs, by what runs together: each by itself, or all in lockstep.
-
-    With several jobs every one of them gets its share of each K.
-    """
-    numbers = list(range(len(request.configs)))
-    if not all(config.lockstep for config in request.configs):
-        return [[number] for number in numbers]
-    jobs = min(request.jobs, len(numbers))
-    return [numbers[first::jobs] for first in range(jobs)]
-
-
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Run the program: runs, then their table; returns the records."""
     request = parse(argv)
     records = run(request)
     results = request.places.results
     console = Console()
-    folders = [RunFolder(results, config, config.space).path for config in request.configs]
+    folders = [run_folder(results, config).path for config in request.configs]
     console.print(own_table(read_runs([path / "record.json" for path in folders], results)))
     console.print(Text(f"records: {results / 'records'}/"), style="bold")
     return records
 
 
 def _run_in_process(request: Request, tell: Tell, numbers: list[int]) -> dict[int, dict[str, Any]]:
-    """Run configs, in lockstep if there are several; returns the records by number."""
-    lockstep = Lockstep(len(numbers))
-
-    def run_number(member: int) -> dict[str, Any]:
-        number = numbers[member]
-        config = request.configs[number]
-        title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
-        progress = progress_of(tell, title)
-        engine = lockstep.engine(member) if len(numbers) > 1 else run_step
-        try:
-            return run_one(
-                config,
-                request.places,
-                request.device,
-                progress,
-                request.checkpoint_seconds,
-                engine,
-                # Cores that have no run of their own help with the scoring.
-                request.jobs // len(request.configs),
-            )
-        finally:
-            lockstep.leave(member)
-
-    if len(numbers) == 1:
-        return {numbers[0]: run_number(0)}
-    work = [partial(run_number, member) for member in range(len(numbers))]
-    return dict(zip(numbers, run_threads(work, lockstep.stop, AnotherFailedError), strict=True))
+    """Run configs, their supernets trained in lockstep if there are several; records by number."""
+    places, device, seconds = request.places, request.device, request.checkpoint_seconds
+    configs = {number: request.configs[number] for number in numbers}
+    if len(configs) > 1:
+        unfinished = [
+            one for one in configs.values() if run_folder(places.results, one).record() is None
+        ]
+        train_together(unfinished, places, device, tell, seconds)
+    # Cores that have no run of their own help with the scoring.
+    workers = request.jobs // len(request.configs)
+    return {
+        number: run_one(config, places, device, progress_of(tell, title(config)), seconds, workers)
+        for number, config in configs.items()
+    }
 
 
 def _parser() -> argparse.ArgumentParser:

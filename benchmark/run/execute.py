@@ -1,15 +1,13 @@
-"""One run from its config to its record: train, score, compare; resumable at every point."""
+"""One run from its config to its record: a supernet, its scores, the comparison; resumable."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmark.config.run import RunConfig
@@ -20,23 +18,27 @@ from benchmark.records.load import PREDICTION
 from benchmark.records.run_folder import RunFolder
 from benchmark.run.compare import compare
 from benchmark.run.scoring import score
-from benchmark.train.setup import (
-    Places,
-    Target,
-    build_trainer,
-    load_images,
-    load_target,
-    ranked_space,
+from benchmark.train.setup import Places, Target, load_images, load_target, ranked_space
+from benchmark.train.supernet import (
+    WEIGHTS,
+    Clock,
+    Progress,
+    Supernet,
+    load_weights,
+    trained_supernet,
+    weights_by_epoch,
 )
-from benchmark.train.supernet import Clock, Progress, restore, train
 from kshot_core.evaluation.scores import predict
 from kshot_core.space import Arch
 from kshot_core.tasks.images import ImageSet
-from kshot_core.training.steps import Engine, run_step
-from kshot_core.training.trainer import Trainer
 
 _NUM_CODES = 1000
 _TRACK_IMAGES = 1000
+
+
+def run_folder(results: Path, config: RunConfig) -> RunFolder:
+    """Where the run of a config leaves its record."""
+    return RunFolder(results, config, config.space)
 
 
 def run_one(
@@ -45,12 +47,12 @@ def run_one(
     device: torch.device,
     progress: Progress,
     checkpoint_seconds: float = 30.0,
-    engine: Engine = run_step,
     workers: int = 1,
 ) -> dict[str, Any]:
     """Run a config to its end, from wherever an earlier process left it, and return its record.
 
-    A finished run is not run again. The truth is looked up before anything is trained.
+    A finished run is not run again, and a supernet that is there is not trained again. The truth
+    is looked up before anything is trained.
 
     Args:
         config: what to run.
@@ -58,33 +60,27 @@ def run_one(
         device: where to compute.
         progress: told of every epoch and every architecture.
         checkpoint_seconds: least time between two checkpoints; 0 writes one whenever it can.
-        engine: runs the steps of the training; see ``Trainer``.
         workers: processes that score, where the device is a processor.
 
     Raises:
         UserError: bad input, a damaged file, or a training that diverged.
     """
-    started = time.perf_counter()
-    folder = RunFolder(places.results, config, config.space)
+    folder = run_folder(places.results, config)
     record = folder.record()
     if record is not None:
         return record
     target = load_target(config, places)
     splits = load_images(config, places)
     space = ranked_space(config, splits)
-    training, validation = splits.training(device), splits.validation(device)
+    validation = splits.validation(device)
     with folder.opened():
-        trainer = build_trainer(config, space, training, device, engine)
-        log = restore(folder, trainer)
-        # What an earlier process spent on the epochs that are not trained again.
-        earlier = sum(epoch["seconds"] for epoch in log)
+        supernet = trained_supernet(config, splits, places, device, progress, checkpoint_seconds)
         clock = Clock(checkpoint_seconds)
-        tracked = _Tracked.of(config, target, validation)
-        train(folder, trainer, log, progress, clock, tracked.measure)
         scoring_started = time.perf_counter()
+        folder.save_log(_tracked(config, supernet, target, validation))
         scores, num_scored = score(
             folder,
-            trainer,
+            supernet,
             target.archs,
             validation,
             partial(progress, "scoring"),
@@ -93,8 +89,9 @@ def run_one(
             places,
         )
         with torch.no_grad():
-            codes = trainer.sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
+            codes = supernet.sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
         finished = time.perf_counter()
+        trained = supernet.record
         predictions = np.empty(len(target.archs), PREDICTION)
         predictions["index"] = target.table.index(target.archs)
         predictions["accuracy"], predictions["loss"] = scores.T
@@ -106,53 +103,57 @@ def run_one(
             "environment": environment.describe(device),
             "data": {"trained_on": splits.trained_on, **splits.description},
             "num_scored": num_scored,
+            "supernet": supernet.path.relative_to(places.results).as_posix(),
             "seconds": {
-                "wall": round(finished - started + earlier, 3),
-                "training": round(sum(epoch["seconds"] for epoch in log), 3),
+                "training": trained["seconds"]["training"],
                 "scoring": round(finished - scoring_started, 3),
             },
-            "num_weight_steps": trainer.num_weight_steps,
-            "num_simplex_steps": trainer.num_simplex_steps,
+            "num_weight_steps": trained["num_weight_steps"],
+            "num_simplex_steps": trained["num_simplex_steps"],
             **compare(space, target, predictions["accuracy"]),
         }
         folder.finish(record, predictions, codes)
     return record
 
 
-@dataclass(frozen=True)
-class _Tracked:
-    """A few architectures on which tau is measured while training goes on."""
+def _tracked(
+    config: RunConfig, supernet: Supernet, target: Target, images: ImageSet
+) -> list[dict[str, Any]]:
+    """The supernet's log, with tau after every ``track_every``-th epoch whose weights are kept.
 
-    every: int
-    archs: list[Arch]
-    true: npt.NDArray[np.float64]
-    images: ImageSet
-    batch_size: int
-    canonical: Callable[[Arch], Arch]
+    Tau is that of a few architectures, evenly spaced in the target, the same ones for every run
+    of it. Leaves the supernet with its last weights.
+    """
+    log = supernet.log()
+    if not config.track_every:
+        return log
+    num = min(config.track_archs, len(target.archs))
+    archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
+    last = supernet.path / WEIGHTS
+    for epoch, path in {**weights_by_epoch(supernet.path), len(log): last}.items():
+        if epoch and epoch % config.track_every == 0:
+            load_weights(supernet, path)
+            tau = _tau(config, supernet, target, archs, images)
+            log[epoch - 1] |= {"kendall_tau_b": tau, "num_archs": num}
+    load_weights(supernet, last)
+    return log
 
-    @classmethod
-    def of(cls, config: RunConfig, target: Target, images: ImageSet) -> _Tracked:
-        """Evenly spaced architectures of the target, the same ones for every run of it."""
-        num = min(config.track_archs, len(target.archs))
-        archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
-        true, canonical = target.values(archs), target.table.space.canonical
-        return cls(config.track_every, archs, true, images, config.score_batch_size, canonical)
 
-    def measure(self, trainer: Trainer) -> dict[str, Any]:
-        """Tau after this epoch, if it is one of those after which it is asked for."""
-        if not self.every or trainer.epoch % self.every:
-            return {}
-        return {"kendall_tau_b": self._tau(trainer), "num_archs": len(self.archs)}
-
-    def _tau(self, trainer: Trainer) -> float | None:
-        scores = predict(
-            trainer.shared,
-            trainer.sharing,
-            self.archs,
-            self.images,
-            self.canonical,
-            batch_size=self.batch_size,
-            num_examples=_TRACK_IMAGES,
-            precision=trainer.recipe.precision,
-        )
-        return value_or_none(lambda: kendall_tau_b(scores.score, self.true))
+def _tau(
+    config: RunConfig,
+    supernet: Supernet,
+    target: Target,
+    archs: list[Arch],
+    images: ImageSet,
+) -> float | None:
+    scores = predict(
+        supernet.shared,
+        supernet.sharing,
+        archs,
+        images,
+        target.table.space.canonical,
+        batch_size=config.score_batch_size,
+        num_examples=_TRACK_IMAGES,
+        precision=config.precision,
+    )
+    return value_or_none(lambda: kendall_tau_b(scores.score, target.values(archs)))

@@ -1,4 +1,4 @@
-"""Scoring of a finished training: resumable, and spread over processes where cores are free."""
+"""Scoring with a trained supernet: resumable, and spread over processes where cores are free."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
 from benchmark.records.run_folder import RunFolder
-from benchmark.train.setup import Places, build_trainer, load_images, ranked_space
+from benchmark.train.setup import Places, load_images, ranked_space
+from benchmark.train.supernet import Supernet, stored_supernet
 from benchmark.workers.jobs import run_all
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.space import Arch
 from kshot_core.tasks.batches import Batch
 from kshot_core.tasks.images import ImageSet
-from kshot_core.training.trainer import Trainer
 
 _SHARD = 32
 """Architectures that a process scores at a time, about."""
@@ -26,7 +26,7 @@ _SHARD = 32
 
 def score(
     folder: RunFolder,
-    trainer: Trainer,
+    supernet: Supernet,
     archs: list[Arch],
     images: ImageSet,
     progress: Callable[[int, int], None],
@@ -39,8 +39,8 @@ def score(
     Goes on from saved scores; each live network is scored once.
 
     Args:
-        folder: the run; its checkpoint is that of the trained weights.
-        trainer: trained.
+        folder: the run.
+        supernet: trained, and on disk.
         archs: A architectures.
         images: to score on.
         progress: told how many are scored, of how many.
@@ -53,7 +53,7 @@ def score(
     """
     config = folder.config
     canonical = config.space_settings().without_images().canonical
-    unique, positions = work_list(archs, trainer.sharing, canonical)
+    unique, positions = work_list(archs, supernet.sharing, canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
@@ -80,8 +80,8 @@ def score(
         else:
             batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
             for one in iterate_scores(
-                trainer.shared,
-                trainer.sharing,
+                supernet.shared,
+                supernet.sharing,
                 rest,
                 batches,
                 config.score_paths,
@@ -99,22 +99,19 @@ def score(
 def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
-    trainer, batches = _trained(config, places)
-    shared, sharing = trainer.shared, trainer.sharing
+    supernet, batches = _stored(config, places)
+    shared, sharing = supernet.shared, supernet.sharing
     return list(
         iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
     )
 
 
 @cache
-def _trained(config: RunConfig, places: Places) -> tuple[Trainer, Sequence[Batch]]:
+def _stored(config: RunConfig, places: Places) -> tuple[Supernet, Sequence[Batch]]:
     """What a worker needs, once per process: the trained weights and the images."""
     splits = load_images(config, places)
     device = torch.device("cpu")
-    training, validation = splits.training(device), splits.validation(device)
-    trainer = build_trainer(config, ranked_space(config, splits), training, device)
-    state = RunFolder(places.results, config, config.space).load_checkpoint()
-    if state is not None:  # a training of no epochs leaves none
-        trainer.restore(state)
+    validation = splits.validation(device)
+    supernet = stored_supernet(config, ranked_space(config, splits), places, device)
     batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)
-    return trainer, batches
+    return supernet, batches

@@ -15,7 +15,7 @@ from benchmark.config.run import RunConfig
 from benchmark.datasets import DataRequest, ImageData, load_splits
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.tasks.batches import TrainingBatches
@@ -129,15 +129,8 @@ def load_target(config: RunConfig, places: Places) -> Target:
     return Target(table, column, archs)
 
 
-def build_trainer(
-    config: RunConfig,
-    space: Space,
-    images: TrainingBatches,
-    device: torch.device,
-    engine: Engine = run_step,
-    processes: Processes = ALONE,
-) -> Trainer:
-    """Bank, strategy and trainer, initialised from the config's seed; see ``Trainer``.
+def build_supernet(config: RunConfig, space: Space, device: torch.device) -> tuple[KShot, Sharing]:
+    """Bank and strategy, initialised from the config's seed.
 
     Raises:
         UserError: settings that do not go together, such as few-shot sharing with too many copies.
@@ -150,17 +143,31 @@ def build_trainer(
     )
     try:
         sharing = SHARING[config.sharing](space, config.K, options)
-        sampler = SAMPLERS[config.sampler](space)
         with seeded(derive_seed(config.seed, "weights")):
             supernet = space.supernet()
-        shared = KShot(
-            supernet,
-            config.K,
-            seed=derive_seed(config.seed, "copies"),
-            group=space.parameter_group,
-        )
-        shared.to(device)
-        sharing.to(device)
+        seed = derive_seed(config.seed, "copies")
+        shared = KShot(supernet, config.K, seed=seed, group=space.parameter_group)
+    except ValueError as error:
+        raise UserError(f"these settings do not go together: {error}") from None
+    return shared.to(device), sharing.to(device)
+
+
+def build_trainer(
+    config: RunConfig,
+    space: Space,
+    images: TrainingBatches,
+    device: torch.device,
+    engine: Engine = run_step,
+    processes: Processes = ALONE,
+) -> Trainer:
+    """Bank, strategy and trainer, initialised from the config's seed; see ``Trainer``.
+
+    Raises:
+        UserError: settings that do not go together.
+    """
+    shared, sharing = build_supernet(config, space, device)
+    try:
+        sampler = SAMPLERS[config.sampler](space)
         widths = WidthRegularisation(
             space.num_choices, space.width_sites, config.width_temperature, config.width_distance
         )

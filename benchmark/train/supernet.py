@@ -1,12 +1,14 @@
-"""Trained supernets, kept to be searched: each is trained once, whatever searches it.
+"""Trained supernets, kept to be ranked with and searched: each is trained once, whatever reads it.
 
 ``results/supernets/<dataset>/<space>/<sharing>-K<k>/seed<s>-<hash>/`` holds ``config.json``,
-``log.jsonl``, ``checkpoint.safetensors`` while it trains, and at the end
-``supernet.safetensors`` (bank and simplex-net) and, last, ``record.json``.
+``log.jsonl``, ``checkpoint.safetensors`` while it trains, ``epoch<n>.safetensors`` of epochs that
+were asked for, and at the end ``supernet.safetensors`` (bank and simplex-net) and, last,
+``record.json``.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -25,12 +27,19 @@ from benchmark.datasets import ImageData
 from benchmark.records import environment
 from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
-from benchmark.train.setup import Places, build_trainer
+from benchmark.train.setup import Places, build_supernet, build_trainer
 from kshot_core.sharing import Sharing
+from kshot_core.space import Space
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.states import part_of
+from kshot_core.training.steps import Engine, run_step
 from kshot_core.training.trainer import DivergedError, Trainer
 from kshot_core.weights.bank import KShot
+
+WEIGHTS = "supernet.safetensors"
+"""The file of the weights after the last epoch, in a supernet's folder."""
+EPOCH_WEIGHTS = "epoch{}.safetensors"
+"""The file of those after an earlier one."""
 
 # Progress of one run: what it is doing, how much is done, of how much.
 Progress = Callable[[str, int, int], None]
@@ -50,59 +59,6 @@ class Clock:
         return True
 
 
-def restore(folder: ConfigFolder, trainer: Trainer) -> list[dict[str, Any]]:
-    """Take up the last checkpoint, if there is one, and return the log up to it."""
-    state = folder.load_checkpoint()
-    if state is None:
-        return []
-    try:
-        trainer.restore(state)
-    except ValueError as error:
-        raise UserError(
-            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
-        ) from None
-    return folder.load_log(trainer.epoch)
-
-
-def train(
-    folder: ConfigFolder,
-    trainer: Trainer,
-    log: list[dict[str, Any]],
-    progress: Progress,
-    clock: Clock,
-    measure: Callable[[Trainer], dict[str, Any]] = lambda trainer: {},
-) -> None:
-    """Train to the last epoch, with checkpoints as the clock says.
-
-    Args:
-        folder: where log and checkpoints go; the first process writes them.
-        trainer: from wherever it stands.
-        log: a line per epoch so far; continued in place.
-        progress: told of every epoch.
-        clock: when checkpoints are due.
-        measure: further figures of an epoch that just ended.
-
-    Raises:
-        UserError: the training diverged.
-    """
-    num_epochs = trainer.recipe.epochs
-    progress("training", trainer.epoch, num_epochs)
-    while trainer.epoch < num_epochs:
-        started = time.perf_counter()
-        try:
-            figures: dict[str, Any] = dict(trainer.run_epoch())
-            figures["seconds"] = round(time.perf_counter() - started, 3)
-            figures |= measure(trainer)
-        except (DivergedError, FloatingPointError) as error:
-            raise UserError(f"{folder.path}: {error}") from None
-        log.append(figures)
-        progress("training", trainer.epoch, num_epochs)
-        if trainer.processes.is_first and (trainer.epoch == num_epochs or clock.due()):
-            # The log goes first: a checkpoint never is ahead of it.
-            folder.save_log(log)
-            folder.save_checkpoint(trainer.state())
-
-
 @dataclass(frozen=True)
 class Supernet:
     """A trained supernet.
@@ -110,14 +66,34 @@ class Supernet:
     Args:
         shared: the bank.
         sharing: the strategy that gives the codes.
-        path: its folder.
+        folder: where it is kept.
         record: what its training was.
     """
 
     shared: KShot
     sharing: Sharing
-    path: Path
+    folder: ConfigFolder
     record: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+        return self.folder.path
+
+    def log(self) -> list[dict[str, Any]]:
+        """A line per epoch of its training. Raises ``UserError`` where the file is damaged."""
+        return self.folder.load_log(self.record["config"]["epochs"])
+
+
+def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
+    """Where the supernet of a config is kept; settings that decide no weight are passed over."""
+    config = config.training_only()
+    path = results / "supernets" / config.dataset / config.space / f"{config.sharing}-K{config.K}"
+    return ConfigFolder(
+        path / f"seed{config.seed}-{config.run_id()}",
+        config,
+        ("seconds.training", "num_weight_steps", "num_simplex_steps"),
+    )
 
 
 def trained_supernet(
@@ -128,54 +104,44 @@ def trained_supernet(
     progress: Progress,
     checkpoint_seconds: float = 30.0,
     processes: Processes = ALONE,
+    engine: Engine = run_step,
 ) -> Supernet:
     """The supernet of a config, trained from wherever an earlier process left it.
 
     Args:
-        config: what to train; settings that decide no weight are passed over.
+        config: what to train; settings that decide no weight are passed over, but a training
+            keeps the weights of every ``track_every``-th epoch besides the last ones.
         data: its images.
         places: ``results`` is where supernets are kept.
         device: where to compute.
         progress: told of every epoch.
         checkpoint_seconds: least time between two checkpoints.
         processes: those that train it together.
+        engine: runs the steps of the training; see ``Trainer``.
 
     Raises:
         UserError: bad settings, a damaged file, or a training that diverged.
     """
-    config = config.training_only()
     space = config.space_settings().build(data)
-    trainer = build_trainer(
-        config, space, data.training(device, processes.part), device, processes=processes
-    )
-    folder = ConfigFolder(
-        places.results
-        / "supernets"
-        / config.dataset
-        / space.name
-        / f"{config.sharing}-K{config.K}"
-        / f"seed{config.seed}-{config.run_id()}",
-        config,
-        ("seconds.training",),
-    )
-    weights = folder.path / "supernet.safetensors"
+    folder = supernet_folder(places.results, config)
     record = folder.record()
-    if record is not None and weights.exists():
-        _load(trainer, weights)
-        return Supernet(trainer.shared, trainer.sharing, folder.path, record)
+    if record is not None and (folder.path / WEIGHTS).exists():
+        return _loaded(config, space, device, folder, record)
+    images = data.training(device, processes.part)
+    trainer = build_trainer(config.training_only(), space, images, device, engine, processes)
     # The others read what the first one wrote, and write nothing.
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
         environment.forget_peak_memory(device)
-        log = restore(folder, trainer)
+        log = _restore(folder, trainer)
         # Before the first process may remove what the others still read.
         processes.wait()
-        train(folder, trainer, log, progress, Clock(checkpoint_seconds))
+        _train(folder, trainer, log, progress, Clock(checkpoint_seconds), config.track_every)
         seconds = [epoch["seconds"] for epoch in log]
         record = {
             "schema": 1,
             "kind": "supernet",
-            "config": config.to_dict(),
+            "config": config.training_only().to_dict(),
             "environment": environment.describe(device),
             "data": {"trained_on": data.trained_on, **data.description},
             "seconds": {"training": round(sum(seconds), 3)},
@@ -189,24 +155,118 @@ def trained_supernet(
             "num_simplex_steps": trainer.num_simplex_steps,
         }
         if processes.is_first:
-            state = {
-                name: value.cpu().contiguous()
-                for name, value in trainer.state().items()
-                if name.startswith(("shared/", "sharing/"))
-            }
-            write_atomically(weights, lambda path: save_file(state, path))
+            # Also where no epoch did, a training of none.
+            folder.save_log(log)
+            _save_weights(folder.path / WEIGHTS, trainer)
             folder.complete(record)
         processes.wait()
-    return Supernet(trainer.shared, trainer.sharing, folder.path, record)
+    return Supernet(trainer.shared, trainer.sharing, folder, record)
 
 
-def _load(trainer: Trainer, path: Path) -> None:
+def stored_supernet(
+    config: RunConfig, space: Space, places: Places, device: torch.device
+) -> Supernet:
+    """A supernet that is trained and lies on disk.
+
+    Raises:
+        UserError: it is not there, or damaged.
+    """
+    folder = supernet_folder(places.results, config)
+    return _loaded(config, space, device, folder, folder.record() or {})
+
+
+def weights_by_epoch(path: Path) -> dict[int, Path]:
+    """The files of the weights that a supernet had after epochs before its last, in order.
+
+    Args:
+        path: the supernet's folder.
+    """
+    found = (re.fullmatch(EPOCH_WEIGHTS.format(r"(\d+)"), one.name) for one in path.iterdir())
+    return dict(sorted((int(match[1]), path / match[0]) for match in found if match is not None))
+
+
+def load_weights(supernet: Supernet, path: Path) -> None:
+    """Give a supernet the weights in a file.
+
+    Raises:
+        UserError: the file is absent, damaged, or another supernet's.
+    """
     try:
         state = load_file(path)
-        trainer.shared.load_state_dict(part_of(state, "shared/"))
-        trainer.sharing.load_state_dict(part_of(state, "sharing/"))
+        supernet.shared.load_state_dict(part_of(state, "shared/"))
+        supernet.sharing.load_state_dict(part_of(state, "sharing/"))
     except (SafetensorError, OSError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise UserError(
             f"{path} is damaged or of another supernet ({line}); delete its folder to train again"
         ) from None
+
+
+def _loaded(
+    config: RunConfig,
+    space: Space,
+    device: torch.device,
+    folder: ConfigFolder,
+    record: dict[str, Any],
+) -> Supernet:
+    supernet = Supernet(*build_supernet(config, space, device), folder, record)
+    load_weights(supernet, folder.path / WEIGHTS)
+    return supernet
+
+
+def _save_weights(path: Path, trainer: Trainer) -> None:
+    parts = {"shared": trainer.shared, "sharing": trainer.sharing}
+    state = {
+        f"{part}/{name}": value.cpu().contiguous()
+        for part, module in parts.items()
+        for name, value in module.state_dict().items()
+    }
+    write_atomically(path, lambda temporary: save_file(state, temporary))
+
+
+def _restore(folder: ConfigFolder, trainer: Trainer) -> list[dict[str, Any]]:
+    """Take up the last checkpoint, if there is one, and return the log up to it."""
+    state = folder.load_checkpoint()
+    if state is None:
+        return []
+    try:
+        trainer.restore(state)
+    except ValueError as error:
+        raise UserError(
+            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
+        ) from None
+    return folder.load_log(trainer.epoch)
+
+
+def _train(
+    folder: ConfigFolder,
+    trainer: Trainer,
+    log: list[dict[str, Any]],
+    progress: Progress,
+    clock: Clock,
+    keep_every: int,
+) -> None:
+    """Train to the last epoch, with checkpoints as the clock says; ``log`` is continued in place.
+
+    The weights of every ``keep_every``-th epoch stay, so that whoever ranks can say how a ranking
+    came about; 0 keeps none but the last.
+    """
+    num_epochs = trainer.recipe.epochs
+    progress("training", trainer.epoch, num_epochs)
+    while trainer.epoch < num_epochs:
+        started = time.perf_counter()
+        try:
+            figures: dict[str, Any] = dict(trainer.run_epoch())
+        except (DivergedError, FloatingPointError) as error:
+            raise UserError(f"{folder.path}: {error}") from None
+        figures["seconds"] = round(time.perf_counter() - started, 3)
+        log.append(figures)
+        progress("training", trainer.epoch, num_epochs)
+        if not trainer.processes.is_first:
+            continue
+        if keep_every and trainer.epoch % keep_every == 0 and trainer.epoch < num_epochs:
+            _save_weights(folder.path / EPOCH_WEIGHTS.format(trainer.epoch), trainer)
+        if trainer.epoch == num_epochs or clock.due():
+            # The log goes first: a checkpoint never is ahead of it.
+            folder.save_log(log)
+            folder.save_checkpoint(trainer.state())

@@ -137,7 +137,7 @@ def test_a_run_does_not_go_on_without_its_log(tmp_path: Path) -> None:
 
     with pytest.raises(Stopped):
         run_tiny(TINY, tmp_path, truth, stop)
-    [log] = tmp_path.glob("records/*/*/*/*/log.jsonl")
+    [log] = tmp_path.glob("supernets/*/*/*/*/log.jsonl")
     whole = log.read_text()
     log.write_text(whole[:40])
     refused(lambda: run_tiny(TINY, tmp_path, truth), str(log))

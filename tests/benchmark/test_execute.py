@@ -99,7 +99,7 @@ def test_process_killed_by_the_system_goes_on_and_gives_the_same_bytes(
     deadline = time.monotonic() + 120
     # Killed while it works: after it has written two checkpoints of its own.
     while process.poll() is None and len(checkpoints) < 3 and time.monotonic() < deadline:
-        for path in killed.glob("records/*/*/*/*/checkpoint.safetensors"):
+        for path in killed.glob("supernets/*/*/*/*/checkpoint.safetensors"):
             try:
                 checkpoints.add(path.stat().st_mtime)
             except FileNotFoundError:
@@ -162,7 +162,7 @@ def interrupted(results: Path, truth: Path) -> Path:
 
     with pytest.raises(Killed):
         run_tiny(TINY, results, truth, kill)
-    (path,) = results.glob("records/*/*/*/*/checkpoint.safetensors")
+    (path,) = results.glob("supernets/*/*/*/*/checkpoint.safetensors")
     return path.parent
 
 
@@ -177,8 +177,10 @@ def test_checkpoint_cut_short_is_one_clear_line(keep: int, truth: Path, tmp_path
 def test_checkpoint_of_another_run_is_refused(truth: Path, tmp_path: Path) -> None:
     first = interrupted(tmp_path / "a", truth)
     run_tiny(tiny(seed=1), tmp_path / "b", truth)
-    (other,) = (tmp_path / "b").glob("records/*/*/*/*")
-    (other / "record.json").unlink()
+    (ranked,) = (tmp_path / "b").glob("records/*/*/*/*")
+    (other,) = (tmp_path / "b").glob("supernets/*/*/*/*")
+    for folder in (ranked, other):
+        (folder / "record.json").unlink()
     (first / "checkpoint.safetensors").rename(other / "checkpoint.safetensors")
     with pytest.raises(UserError, match="not"):
         run_tiny(tiny(seed=1), tmp_path / "b", truth)
