@@ -30,7 +30,8 @@ def indices(plan: SplitPlan, first: list[int], second: list[int]) -> str:
 
 
 def test_a_drawn_split_follows_its_seed_and_says_so() -> None:
-    first, second, text = choose_split(HALVES, DataRequest(seed=1), [])
+    nowhere = [Path("there-is-no-such-folder")]
+    first, second, text = choose_split(HALVES, DataRequest(seed=1), nowhere)
     assert torch.equal(torch.cat([first, second]).sort().values, torch.arange(40))
     assert (len(first), len(second)) == (20, 20)
     assert text == ("train + valid (20 + 20 images): drawn with seed 1 (cifar-split.txt not found)")
