@@ -85,6 +85,8 @@ def run_study(
         if study.kind == "rank":
             runs = [job.run for job in missing]
             _check_runs(runs, machine.places)
+            # Rows that differ only in scoring read one supernet, which no two processes train.
+            every("supernet", _train, list({one.training_only(): one for one in runs}.values()))
             every("run", _rank, list(dict.fromkeys(runs)))
             return
         retrains = study.kind == "search+retrain"
