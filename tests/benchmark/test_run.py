@@ -168,7 +168,7 @@ def test_runs_in_parallel_end_with_their_table(
     printed = capsys.readouterr().out
     assert "one-shot K=1" in printed
     assert "seed agreement" in printed
-    assert {path.name for path in tmp_path.iterdir()} == {"records"}
+    assert {path.name for path in tmp_path.iterdir()} == {"records", "supernets"}
     # One process or several, the same bytes.
     alone = main(
         [*options, "--K", "3", "--seeds", "1", "--jobs", "1", "--results", str(tmp_path / "alone")]
