@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,12 +22,13 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS, preset
-from benchmark.config.run import HELP, RunConfig, run_config
+from benchmark.config.run import HELP, RunConfig, flag, run_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.records.load import read_runs
 from benchmark.run.execute import run_folder, run_one
 from benchmark.run.own import own_table
+from benchmark.run.scores import rank_scores
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.together import divided, title, train_together
 from benchmark.workers.jobs import num_cores, run_all
@@ -46,6 +48,7 @@ class Request:
         device: where to compute.
         jobs: runs at a time.
         checkpoint_seconds: least time between two checkpoints.
+        scores: a file of scores to rank instead of training; None to train.
     """
 
     configs: list[RunConfig]
@@ -53,6 +56,7 @@ class Request:
     device: torch.device
     jobs: int
     checkpoint_seconds: float
+    scores: Path | None = None
 
 
 def parse(argv: Sequence[str] | None = None) -> Request:
@@ -66,6 +70,13 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     if num_seeds is None:
         num_seeds = preset(given.preset, given.dataset).get("num_seeds", 1)
     settings = given_settings(given, RunConfig, _APART)
+    if given.scores is not None:
+        idle = sorted(settings.keys() - {"space", "truth_column"})
+        if idle:
+            raise UserError(f"--scores trains nothing, so {flag(idle[0])} has no part in it")
+        config = run_config(given.preset, given.dataset, {**settings, "K": 1, "archs": 0})
+        places = Places(given.results, given.data, given.truth, given.split)
+        return Request([config], places, torch.device("cpu"), 1, 0.0, given.scores)
     if num_seeds < 1 or (given.jobs is not None and given.jobs < 1):
         option, value = ("--seeds", num_seeds) if num_seeds < 1 else ("--jobs", given.jobs)
         raise UserError(f"{option} must be at least 1, got {value}")
@@ -115,10 +126,15 @@ def run(request: Request) -> list[dict[str, Any]]:
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Run the program: runs, then their table; returns the records."""
     request = parse(argv)
-    records = run(request)
     results = request.places.results
+    if request.scores is not None:
+        check_writable(results)
+        record, folder = rank_scores(request.scores, request.configs[0], request.places)
+        records, folders = [record], [folder]
+    else:
+        records = run(request)
+        folders = [run_folder(results, config).path for config in request.configs]
     console = Console()
-    folders = [run_folder(results, config).path for config in request.configs]
     console.print(own_table(read_runs([path / "record.json" for path in folders], results)))
     console.print(Text(f"records: {results / 'records'}/"), style="bold")
     return records
@@ -162,6 +178,12 @@ def _parser() -> argparse.ArgumentParser:
     main_group.add_argument("--preset", default="quick", help=HELP["preset"] + " (quick)")
     main_group.add_argument(
         "--sharing", nargs="+", default=["simplex"], help=HELP["sharing"] + " (simplex)"
+    )
+    main_group.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="rank the scores in this table (arch, score) instead of training anything",
     )
     add_places(parser)
     machine = parser.add_argument_group("machine")

@@ -44,7 +44,8 @@ def _lines(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], float]]:
     for (sharing, K), own in runs.groupby(["config.sharing", "config.K"], sort=False):
         value, (low, high) = tau(own), interval(own)
         ends = MISSING if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
-        cells = (f"{sharing} K={K}", _percent(value), _percent(by_loss(own)), ends)
+        name = str(sharing) if str(sharing).startswith("scores-") else f"{sharing} K={K}"
+        cells = (name, _percent(value), _percent(by_loss(own)), ends)
         yield (*cells, steps(own) or MISSING, str(len(own))), value.mean
 
 

@@ -70,15 +70,19 @@ def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
     """
     lines = []
     for step in steps:
-        run = step.job.run
         state = "done" if step.done else _time(step.seconds)
-        lines.append(f"{step.what} {step.job.row}, {run.dataset}, seed {step.job.seed}: {state}")
+        lines.append(
+            f"{step.what} {step.job.row}, {step.job.dataset}, seed {step.job.seed}: {state}"
+        )
     left = [step for step in steps if not step.done]
     known = [step.seconds for step in left if step.seconds is not None]
     lines.append(f"{len(steps) - len(left)} of {len(steps)} done")
     if known:
         mean = sum(known) / len(known)
-        about = f"about {_time(mean * len(left) / jobs)} left with --jobs {jobs}"
+        about = (
+            f"about {_time(mean * len(left) / jobs)} left with --jobs {jobs}, on a machine like "
+        )
+        about += "that of the records"
         if len(known) < len(left):
             about += f" ({len(left) - len(known)} of them guessed from the others)"
         lines.append(about)

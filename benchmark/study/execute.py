@@ -17,6 +17,7 @@ from benchmark.cli.errors import UserError
 from benchmark.config.arch_file import FoundArch, read_arch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
+from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import ImageData
 from benchmark.records.files import check_writable
@@ -72,6 +73,13 @@ def run_study(
     check_writable(results)
     jobs = jobs_of(study, scale)
     missing = [job for job in jobs if finished(results, job.config) is None]
+    for job in missing:
+        if isinstance(job.config, NamedScores):
+            name = job.config.name
+            tell(
+                f"no scores {name}: python -m benchmark.run --scores {name}.csv makes their record"
+            )
+    missing = [job for job in missing if not isinstance(job.config, NamedScores)]
     with Relay(machine.jobs) as relay:
         every = partial(_all, machine, relay, tell)
         if study.kind == "rank":

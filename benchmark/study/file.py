@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.cli.errors import UserError
+from benchmark.config.scores import NamedScores
 from benchmark.records.files import write_json
 from benchmark.records.load import read_runs
 from benchmark.records.load_searches import read_of_kind
@@ -43,7 +44,7 @@ def write_study(results: Path, study: Study, scale: str) -> Path:
         "title": study.title,
         "question": study.question,
         "kind": study.kind,
-        "common": common(job.config for job in jobs),
+        "common": common(job.config for job in jobs if not isinstance(job.config, NamedScores)),
         "num_jobs": len(jobs),
         "records": entries(results, study, scale),
     }

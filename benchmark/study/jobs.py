@@ -11,6 +11,7 @@ from benchmark.cli.errors import UserError
 from benchmark.config.arch_file import read_arch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig, run_config
+from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig, search_config
 from benchmark.records.folders import finished_folder
 from benchmark.study.definition import Row, Size, Study
@@ -20,7 +21,7 @@ Config = RunConfig | SearchConfig | RetrainConfig
 
 @dataclass(frozen=True)
 class Job:
-    """One run or search of a study.
+    """One run or search of a study, or scores from elsewhere that its row names.
 
     Args:
         row: the row's name.
@@ -30,12 +31,19 @@ class Job:
 
     row: str
     seed: int
-    config: RunConfig | SearchConfig
+    config: RunConfig | SearchConfig | NamedScores
 
     @property
     def run(self) -> RunConfig:
-        """The settings of the run, or of the search's supernet."""
+        """The settings of the run, or of the search's supernet; ``TypeError`` for scores."""
+        if isinstance(self.config, NamedScores):
+            raise TypeError(f"scores {self.config.name} are not run")
         return self.config.run if isinstance(self.config, SearchConfig) else self.config
+
+    @property
+    def dataset(self) -> str:
+        """The data set."""
+        return self.config.dataset if isinstance(self.config, NamedScores) else self.run.dataset
 
     def supernets(self) -> list[RunConfig]:
         """The supernets that a search reads; none of a run, which trains its own."""
@@ -55,6 +63,10 @@ def jobs_of(study: Study, scale: str) -> list[Job]:
         settings = study.settings_of(row, scale)
         named = settings.pop("dataset")
         for dataset in (named, *size.more_datasets):
+            if "scores" in row.settings:
+                scores = NamedScores(dataset, row.settings["scores"])
+                jobs.append(Job(row.name, 0, scores))
+                continue
             for seed in size.seeds:
                 config = _config(study.kind, size, dataset, settings | {"seed": seed})
                 jobs.append(Job(row.name, seed, config))
@@ -103,13 +115,24 @@ def supernet_place(config: RunConfig) -> Path:
     return Path("supernets", *place.parts[1:])
 
 
-def finished(results: Path, config: Config) -> Path | None:
+def finished(results: Path, config: Config | NamedScores) -> Path | None:
     """The folder of finished work, or None where there is no record of it.
 
     Args:
         results: the results folder.
         config: of the work.
+
+    Raises:
+        UserError: two files of scores have the same name.
     """
+    if isinstance(config, NamedScores):
+        found = sorted((results / config.place()).glob("*/record.json"))
+        if len(found) > 1:
+            raise UserError(
+                f"{results / config.place()} holds scores of {len(found)} files of the same name; "
+                "keep one of its folders"
+            )
+        return found[0].parent if found else None
     return finished_folder(results / place_of(config), config)
 
 

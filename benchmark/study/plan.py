@@ -11,6 +11,7 @@ from statistics import mean
 from typing import Any
 
 from benchmark.config.run import RunConfig
+from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
 from benchmark.study.definition import Study
 from benchmark.study.jobs import Job, finished, finished_supernet, jobs_of, place_of, retraining_of
@@ -25,7 +26,7 @@ class Step:
 
     Args:
         job: the job.
-        what: ``"run"``, ``"search"`` or ``"retraining"``.
+        what: ``"run"``, ``"search"``, ``"retraining"`` or ``"scores"``.
         done: whether it has a record.
         seconds: how long it will take in one process; None where no record tells.
     """
@@ -48,8 +49,9 @@ def plan(study: Study, scale: str, results: Path) -> list[Step]:
     steps = []
     for job in jobs_of(study, scale):
         folder = finished(results, job.config)
-        what = "run" if study.kind == "rank" else "search"
-        seconds = None if folder else _seconds(results, job)
+        scores = isinstance(job.config, NamedScores)
+        what = "scores" if scores else "run" if study.kind == "rank" else "search"
+        seconds = 0.0 if scores else None if folder else _seconds(results, job)
         steps.append(Step(job, what, folder is not None, seconds))
         if study.kind == "search+retrain":
             config = retraining_of(study.size(scale), folder, job.seed) if folder else None
@@ -60,6 +62,7 @@ def plan(study: Study, scale: str, results: Path) -> list[Step]:
 
 def _seconds(results: Path, job: Job) -> float | None:
     """Mean over comparable records, each scaled to this job."""
+    assert not isinstance(job.config, NamedScores), "scores are not run"
     run, config = job.run, job.config.to_dict()
     kind, *place = place_of(job.config).parent.parent.parts
     records = _records(results, "/".join([kind, *place, "*", "*"]))

@@ -137,7 +137,9 @@ def test_plan_counts_what_is_done_and_scales_the_time_of_records(tmp_path: Path)
     assert [step.done for step in steps] == [True, False, False, True, False]
     # Made-up runs train 30 s and score 400 architectures in 8 s; a job scores 100.
     assert [step.seconds for step in steps if not step.done] == [pytest.approx(32.0)] * 3
-    assert plan_lines(steps, 2)[-1] == "about 48 s left with --jobs 2"
+    assert plan_lines(steps, 2)[-1] == (
+        "about 48 s left with --jobs 2, on a machine like that of the records"
+    )
 
 
 @pytest.mark.parametrize(
