@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,29 +28,18 @@ from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_f
 from benchmark.config.run import HELP, RunConfig
 from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
 from benchmark.datasets import ImageData
+from benchmark.pipeline.stages import OF_IMAGES, Machine, Outcome, retrain, run_stage, search, train
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
-from benchmark.retrain.execute import check_retraining, retrain_one
+from benchmark.retrain.execute import check_retraining
 from benchmark.search.command import APART, outcome_lines
-from benchmark.search.execute import search_one, searched_space
+from benchmark.search.execute import searched_space
 from benchmark.train.setup import Places, load_images
-from benchmark.train.supernet import trained_supernet
-from benchmark.workers.jobs import num_cores, run_all
-from benchmark.workers.relay import Relay, Tell, progress_of
+from benchmark.workers.jobs import num_cores
+from benchmark.workers.relay import Relay
 
 _APART = (*APART, "seed")
-_OF_IMAGES = (
-    "dataset",
-    "split_seed",
-    "held_out",
-    "image_size",
-    "jitter",
-    "train_images",
-    "score_images",
-    "batch_size",
-)
-"""The settings that decide which images a run loads, and whether they are enough."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +63,11 @@ class Request:
     checkpoint_seconds: float
     retrain_preset: str
     retrain_epochs: int | None
+
+    @property
+    def machine(self) -> Machine:
+        """What the work is done with."""
+        return Machine(self.places, self.device, self.jobs, self.checkpoint_seconds)
 
 
 def parse(argv: Sequence[str] | None = None) -> Request:
@@ -106,10 +99,6 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     )
 
 
-Outcome = tuple[dict[str, Any], Path]
-"""A record and its folder."""
-
-
 def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome], list[Outcome]]:
     """Run everything asked for; returns what searches and retrainings left.
 
@@ -139,18 +128,18 @@ def _work(
 ) -> tuple[list[Outcome], list[Outcome]]:
     """Train, search and retrain what is missing."""
     # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
-    every = partial(_all, request, relay, tell)
-    every("supernet", _train, supernets)
-    found = every("search", _search, searches)
+    every = partial(run_stage, request.machine, relay, tell)
+    every("supernet", train, supernets)
+    found = every("search", search, searches)
     work = {_retraining(request, read_arch(path / "arch.json")): path for _, path in found}
-    return found, every("retraining", _retrain, list(work.values()))
+    return found, every("retraining", retrain, list(work.items()))
 
 
 def _check(request: Request, searches: list[SearchConfig]) -> None:
     """Say what is wrong with data, limits and retraining before anything is trained."""
     images: dict[tuple[Any, ...], ImageData] = {}
     for one in searches:
-        key = tuple(getattr(one.run, name) for name in _OF_IMAGES)
+        key = tuple(getattr(one.run, name) for name in OF_IMAGES)
         if key not in images:
             images[key] = load_images(one.run, request.places)
         searched_space(one, request.places, images[key])
@@ -168,55 +157,12 @@ def _check(request: Request, searches: list[SearchConfig]) -> None:
             raise UserError(f"--retrain-preset {request.retrain_preset}: {error}") from None
 
 
-def _all(
-    request: Request,
-    relay: Relay,
-    tell: Callable[[str], object],
-    what: str,
-    function: Callable[[Request, Tell, Any], Any],
-    work: list[Any],
-) -> list[Any]:
-    results: dict[int, Any] = {}
-    task = partial(function, request, relay.tell(len(work)))
-    for position, result in run_all(task, work, request.jobs, relay.drain):
-        relay.drain()
-        results[position] = result
-        tell(f"{what} {len(results)} of {len(work)}")
-    return [results[position] for position in range(len(work))]
-
-
-def _train(request: Request, tell: Tell, config: RunConfig) -> None:
-    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
-    trained_supernet(
-        config,
-        load_images(config, request.places),
-        request.places,
-        request.device,
-        # Supernets of a study may have the same title.
-        progress_of(tell, f"{title} ({config.run_id()})"),
-        request.checkpoint_seconds,
-    )
-
-
-def _search(request: Request, tell: Tell, config: SearchConfig) -> Outcome:
-    title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
-    progress = progress_of(tell, title)
-    return search_one(config, request.places, request.device, progress, request.checkpoint_seconds)
-
-
 def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
     """The settings with which an architecture is retrained."""
     given: dict[str, Any] = {}
     if request.retrain_epochs is not None:
         given["epochs"] = request.retrain_epochs
     return config_of_found(request.retrain_preset, found, found.dataset, given)
-
-
-def _retrain(request: Request, tell: Tell, path: Path) -> Outcome:
-    found = read_arch(path / "arch.json")
-    config = _retraining(request, found)
-    progress = progress_of(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
-    return retrain_one(config, found.search, request.places, request.device, progress)
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:

@@ -12,9 +12,10 @@ from rich.text import Text
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser, one_of
 from benchmark.config.options import add_machine, add_places
+from benchmark.pipeline.stages import Machine
 from benchmark.records.environment import choose_device
 from benchmark.study.definition import SCALES, Study
-from benchmark.study.execute import Machine, run_study
+from benchmark.study.execute import run_study
 from benchmark.study.file import write_study
 from benchmark.study.page import common_text
 from benchmark.study.plan import Step, plan

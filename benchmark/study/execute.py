@@ -6,53 +6,26 @@ Whatever is of one kind runs side by side, and no two pieces of work write to th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmark.cli.errors import UserError
-from benchmark.config.arch_file import FoundArch, read_arch
+from benchmark.config.arch_file import FoundArch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import ImageData
+from benchmark.pipeline.stages import OF_IMAGES, Machine, retrain, run_stage, search, train
 from benchmark.records.files import check_writable
-from benchmark.retrain.execute import check_retraining, retrain_one
+from benchmark.retrain.execute import check_retraining
 from benchmark.run.execute import run_one
-from benchmark.search.execute import search_one, searched_space
+from benchmark.search.execute import searched_space
 from benchmark.study.definition import Size, Study
 from benchmark.study.jobs import finished, jobs_of, retraining_of
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
-from benchmark.train.supernet import trained_supernet
-from benchmark.workers.jobs import run_all
 from benchmark.workers.relay import Relay, Tell, progress_of
-
-_OF_IMAGES = (
-    "dataset", "split_seed", "held_out", "image_size", "jitter", "train_images", "score_images",
-    "batch_size",
-)  # fmt: skip
-"""The settings that decide which images a run loads, and whether they are enough."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What work is done with.
-
-    Args:
-        places: where to read and write.
-        device: where to compute.
-        jobs: pieces of work at a time.
-        checkpoint_seconds: least time between two checkpoints of a training.
-    """
-
-    places: Places
-    device: torch.device
-    jobs: int
-    checkpoint_seconds: float
 
 
 def run_study(
@@ -81,20 +54,20 @@ def run_study(
             )
     missing = [job for job in missing if not isinstance(job.config, NamedScores)]
     with Relay(machine.jobs) as relay:
-        every = partial(_all, machine, relay, tell)
+        every = partial(run_stage, machine, relay, tell)
         if study.kind == "rank":
             runs = [job.run for job in missing]
             _check_runs(runs, machine.places)
             # Rows that differ only in scoring read one supernet, which no two processes train.
-            every("supernet", _train, list({one.training_only(): one for one in runs}.values()))
+            every("supernet", train, list({one.training_only(): one for one in runs}.values()))
             every("run", _rank, list(dict.fromkeys(runs)))
             return
         retrains = study.kind == "search+retrain"
         searches = [job.config for job in missing if isinstance(job.config, SearchConfig)]
         _check_searches(searches, size if retrains else None, machine)
         supernets = [one.training_only() for job in missing for one in job.supernets()]
-        every("supernet", _train, list(dict.fromkeys(supernets)))
-        every("search", _search, list(dict.fromkeys(searches)))
+        every("supernet", train, list(dict.fromkeys(supernets)))
+        every("search", search, list(dict.fromkeys(searches)))
         if not retrains:
             return
         retrained: dict[RetrainConfig, Path] = {}
@@ -104,14 +77,14 @@ def run_study(
             config = retraining_of(size, folder, job.seed)
             if finished(results, config) is None:
                 retrained.setdefault(config, folder)
-        every("retraining", _retrain, list(retrained.items()))
+        every("retraining", retrain, list(retrained.items()))
 
 
 def _check_runs(runs: Sequence[RunConfig], places: Places) -> None:
     """Say what is wrong with truth and images before anything is trained."""
     seen: set[tuple[Any, ...]] = set()
     for one in runs:
-        key = tuple(getattr(one, name) for name in (*_OF_IMAGES, "archs", "truth_column"))
+        key = tuple(getattr(one, name) for name in (*OF_IMAGES, "archs", "truth_column"))
         if key not in seen:
             seen.add(key)
             load_target(one, places)
@@ -123,7 +96,7 @@ def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine
     images: dict[tuple[Any, ...], ImageData] = {}
     largest: dict[RetrainConfig, None] = {}
     for one in searches:
-        key = tuple(getattr(one.run, name) for name in _OF_IMAGES)
+        key = tuple(getattr(one.run, name) for name in OF_IMAGES)
         if key not in images:
             images[key] = load_images(one.run, machine.places)
         searched_space(one, machine.places, images[key])
@@ -141,47 +114,8 @@ def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine
             raise UserError(f"retraining: {error}") from None
 
 
-def _all(
-    machine: Machine,
-    relay: Relay,
-    tell: Callable[[str], object],
-    what: str,
-    function: Callable[[Machine, Tell, Any], Any],
-    work: list[Any],
-) -> None:
-    task = partial(function, machine, relay.tell(len(work)))
-    for num, _ in enumerate(run_all(task, work, machine.jobs, relay.drain), start=1):
-        relay.drain()
-        tell(f"{what} {num} of {len(work)}")
-
-
 def _rank(machine: Machine, tell: Tell, config: RunConfig) -> None:
     title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
     # Runs of a study may have the same title.
     progress = progress_of(tell, f"{title} ({config.run_id()})")
     run_one(config, machine.places, machine.device, progress, machine.checkpoint_seconds)
-
-
-def _train(machine: Machine, tell: Tell, config: RunConfig) -> None:
-    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
-    trained_supernet(
-        config,
-        load_images(config, machine.places),
-        machine.places,
-        machine.device,
-        progress_of(tell, f"{title} ({config.run_id()})"),
-        machine.checkpoint_seconds,
-    )
-
-
-def _search(machine: Machine, tell: Tell, config: SearchConfig) -> None:
-    title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
-    progress = progress_of(tell, title)
-    search_one(config, machine.places, machine.device, progress, machine.checkpoint_seconds)
-
-
-def _retrain(machine: Machine, tell: Tell, work: tuple[RetrainConfig, Path]) -> None:
-    config, search = work
-    progress = progress_of(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
-    found = read_arch(search / "arch.json")
-    retrain_one(config, found.search, machine.places, machine.device, progress)

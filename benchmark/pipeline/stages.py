@@ -1,0 +1,108 @@
+"""The stages from images to a retrained network, each over several pieces of work side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from benchmark.config.arch_file import read_arch
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig
+from benchmark.retrain.execute import retrain_one
+from benchmark.search.execute import search_one
+from benchmark.train.setup import Places, load_images
+from benchmark.train.supernet import trained_supernet
+from benchmark.workers.jobs import run_all
+from benchmark.workers.relay import Relay, Tell, progress_of
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+Outcome = tuple[dict[str, Any], Path]
+"""A record and its folder."""
+OF_IMAGES = (
+    "dataset", "split_seed", "held_out", "image_size", "jitter", "train_images", "score_images",
+    "batch_size",
+)  # fmt: skip
+"""The settings that decide which images a run loads, and whether they are enough."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What work is done with.
+
+    Args:
+        places: where to read and write.
+        device: where to compute.
+        jobs: pieces of work at a time.
+        checkpoint_seconds: least time between two checkpoints of a training.
+    """
+
+    places: Places
+    device: torch.device
+    jobs: int
+    checkpoint_seconds: float
+
+
+def run_stage(
+    machine: Machine,
+    relay: Relay,
+    tell: Callable[[str], object],
+    what: str,
+    function: Callable[[Machine, Tell, Work], Result],
+    work: Sequence[Work],
+) -> list[Result]:
+    """Do pieces of work of one kind side by side, in ``machine.jobs`` processes.
+
+    Args:
+        machine: what to do it with.
+        relay: shows the progress.
+        tell: told a line when a piece is done.
+        what: the pieces are, for that line.
+        function: does one piece; no two may write to the same folder.
+        work: the pieces.
+
+    Returns:
+        what ``function`` returned, in the order of ``work``.
+    """
+    results: dict[int, Result] = {}
+    task = partial(function, machine, relay.tell(len(work)))
+    for position, result in run_all(task, work, machine.jobs, relay.drain):
+        relay.drain()
+        results[position] = result
+        tell(f"{what} {len(results)} of {len(work)}")
+    return [results[position] for position in range(len(work))]
+
+
+def train(machine: Machine, tell: Tell, config: RunConfig) -> None:
+    """Train a supernet, if there is none yet."""
+    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
+    trained_supernet(
+        config,
+        load_images(config, machine.places),
+        machine.places,
+        machine.device,
+        # Supernets of one command may have the same title.
+        progress_of(tell, f"{title} ({config.run_id()})"),
+        machine.checkpoint_seconds,
+    )
+
+
+def search(machine: Machine, tell: Tell, config: SearchConfig) -> Outcome:
+    """Search with the supernets that were trained."""
+    title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
+    progress = progress_of(tell, title)
+    return search_one(config, machine.places, machine.device, progress, machine.checkpoint_seconds)
+
+
+def retrain(machine: Machine, tell: Tell, work: tuple[RetrainConfig, Path]) -> Outcome:
+    """Train by itself what the search in a folder found."""
+    config, folder = work
+    progress = progress_of(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
+    found = read_arch(folder / "arch.json")
+    return retrain_one(config, found.search, machine.places, machine.device, progress)
