@@ -2,24 +2,27 @@
 
 That is :class:`Splits` for images that fit into memory.
 
-To add one: a file with such a function, and a line in ``DATASETS``.
+To add one: a file with such a function, and a line in ``DATASETS``. One with settings of its own is
+an instance of their frozen dataclass, which is called alike.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import one_of
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
-from benchmark.datasets.imagefolder import load_imagenet
+from benchmark.datasets.imagefolder import FolderSettings
 from benchmark.datasets.imagenet16_120 import load_imagenet16_120
-from benchmark.datasets.splits import DataRequest, ImageData, Splits, check_splits
+from benchmark.datasets.splits import DataRequest, DataSettings, ImageData, Splits, check_splits
+from kshot_core.settings import with_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-__all__ = ["DATASETS", "DataRequest", "ImageData", "Splits", "load_splits"]
+__all__ = ["DATASETS", "DataRequest", "DataSettings", "ImageData", "Splits", "load_splits"]
 
 
 def _load_digits(request: DataRequest) -> Splits:
@@ -34,16 +37,23 @@ DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
     "imagenet16-120": load_imagenet16_120,
-    "imagenet": load_imagenet,
+    "imagenet": FolderSettings(),
 }
 
 
-def load_splits(dataset: str, request: DataRequest) -> ImageData:
+def load_splits(
+    dataset: str, request: DataRequest, settings: Mapping[str, Any] = MappingProxyType({})
+) -> ImageData:
     """The images of ``dataset``, read, checked and split.
+
+    Args:
+        dataset: its name.
+        request: where to look.
+        settings: of the data set's own, by name.
 
     Raises:
         UserError: no data set has this name, or its files are missing or not as published.
     """
     one_of("--dataset", dataset, DATASETS)
-    data = DATASETS[dataset](request)
+    data = with_settings(DATASETS[dataset], settings)(request)
     return check_splits(data) if isinstance(data, Splits) else data

@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.cli.errors import UserError
-from benchmark.config.ids import completed
 from benchmark.records.files import PART, write_atomically, write_json, write_text
 from benchmark.records.rows import is_of
 
@@ -50,8 +49,12 @@ class Settings(Protocol):
         """The settings as JSON values."""
         ...
 
-    def defaults(self) -> dict[str, Any]:
-        """The defaults of those that have one."""
+    def flat(self) -> dict[str, Any]:
+        """The settings by name alone."""
+        ...
+
+    def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The same of a ``config.json``, also of an older version."""
         ...
 
     def run_id(self) -> str:
@@ -71,14 +74,14 @@ def finished_folder(path: Path, config: Settings) -> Path | None:
     """
     if (path / "record.json").is_file():
         return path
-    wanted, defaults = config.to_dict(), config.defaults()
+    wanted = config.flat()
     for other in sorted(path.parent.glob(f"{path.name.partition('-')[0]}-*/record.json")):
         try:
             found = json.loads((other.parent / "config.json").read_text(encoding="utf-8"))
         except _UNREADABLE:
             # Damaged work of another config is not this one's to judge.
             continue
-        if isinstance(found, dict) and completed(found, defaults) == wanted:
+        if isinstance(found, dict) and config.read(found) == wanted:
             return other.parent
     return None
 
@@ -98,8 +101,7 @@ class ConfigFolder:
         self, path: Path, config: Settings, required: Sequence[str] = ("config", "seconds")
     ) -> None:
         path = finished_folder(path, config) or path
-        self.path, self._settings, self._run_id = path, config.to_dict(), config.run_id()
-        self._defaults = config.defaults()
+        self.path, self._config, self._run_id = path, config, config.run_id()
         self._required = required
         self._checkpoint, self._record = path / CHECKPOINT, path / "record.json"
         # Whether somebody was told that this work is still to be done.
@@ -157,7 +159,7 @@ class ConfigFolder:
             for part in self.path.glob(f"{PART}*"):
                 part.unlink(missing_ok=True)
             if not config_path.exists():
-                write_json(config_path, self._settings)
+                write_json(config_path, self._config.to_dict())
             yield
 
     @contextmanager
@@ -195,7 +197,7 @@ class ConfigFolder:
                 f"{path} should be a JSON object, got {type(values).__name__}; "
                 "delete its folder to run again"
             )
-        wanted, values = self._settings, completed(values, self._defaults)
+        wanted, values = self._config.flat(), self._config.read(values)
         if values != wanted:
             differing = sorted(
                 key for key in {*values, *wanted} if values.get(key) != wanted.get(key)
