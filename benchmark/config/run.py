@@ -263,7 +263,7 @@ HELP = SPACE_HELP | {
     "train_images": "how many training images to use, the first ones; 0 for all",
     "split_seed": "seed of the split where no published split file is found",
     "held_out": "training images held out for ranking, of an image folder; 0 for its default",
-    "image_size": "height and width of an image folder's images; 0 for 224",
+    "image_size": "pixels a side: of an image folder (0: 224), or what CIFAR's 32 shrink to",
     "jitter": "colour jitter of an image folder's training images",
     "truth_column": "column of the truth table to compare with, e.g. cifar10/test/200ep/mean",
 }
