@@ -15,7 +15,8 @@ _SPACES = {
 }
 _CODES = (
     "schedule", "simplex_every", "simplex_batches", "num_groups", "simplex_learning_rate",
-    "simplex_weight_decay", "encoding", "hidden",
+    "simplex_weight_decay", "encoding", "hidden", "output_scale", "output_bias",
+    "simplex_batch_size", "simplex_cosine", "balance",
 )  # fmt: skip
 _WIDTHS = ("regularisation", "width_temperature", "width_distance")
 _EVOLUTION = ("parents", "mutation", "crossover_share")
@@ -36,7 +37,8 @@ def effective(config: RunConfig | SearchConfig) -> dict[str, Any]:
     if run.sharing != "few-shot":
         idle |= {"few_shot_edge"}
     if run.K == 1 or run.sharing in ("one-shot", "fixed"):
-        idle |= {"warmup_epochs", "compensate"} if run.K == 1 else {"warmup_epochs"}
+        idle |= {"warmup_epochs", "warmup"}
+        idle |= {"compensate", "clip_norm", "widen_copies"} if run.K == 1 else set()
     if run.space != "mobilenetv2" or "," not in run.factors:
         idle |= {*_WIDTHS}
     if run.dataset != "imagenet":
