@@ -60,6 +60,7 @@ class RunConfig:
     batch_norm: str = "batch"
     affine: bool = False
     epochs: int = 250
+    average_epochs: int = 0
     batch_size: int = 64
     learning_rate: float = 0.025
     min_learning_rate: float = 0.001
@@ -227,6 +228,7 @@ HELP = SPACE_HELP | {
     "widen_copies": "copies drawn √K wider, so that their mean has the scale of one network",
     "few_shot_edge": "edge whose operation picks the copy in few-shot sharing, 0..5",
     "epochs": "passes over the training images",
+    "average_epochs": "end with the mean of the weights after the last so many epochs; 0: the last",
     "batch_size": "images of a training step",
     "learning_rate": "of SGD at the start",
     "min_learning_rate": "of SGD at the end of its cosine",
