@@ -150,7 +150,7 @@ class Splits:
 
 def _box(images: Tensor, factor: int) -> Tensor:
     """Images uint8 (B, C, H, W) with every square of ``factor`` pixels a side as its mean."""
-    chunks = [F.avg_pool2d(part.float(), factor) for part in images.split(10_000)]
+    chunks = [F.avg_pool2d(part.float(), factor) for part in torch.split(images, 10_000)]
     return torch.cat([chunk.round().to(torch.uint8) for chunk in chunks])
 
 
