@@ -9,12 +9,23 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
 from benchmark.config.values import checked_kind, flag, flagged
 from kshot_core.settings import Setting, plain_settings, settings_of, with_settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Known = dict[str, list[tuple[str, Setting]]]
+"""Settings that there may be, by name, each with the choices that have one of this name."""
+
+
+def refusal(known: Known, name: str) -> str:
+    """Which choices alone have a setting of a name."""
+    return f"{flag(name)} is a setting of {' and '.join(owner for owner, _ in known[name])}"
 
 
 @dataclass(frozen=True, init=False)
@@ -48,7 +59,9 @@ class Choice(ABC):
         one_of(flag(self.part), name, self.registry)
         known = self.settings(name)
         for unknown in values.keys() - known.keys():
-            raise UserError(f"{self.part} {name} has no setting {unknown}")
+            every = self._known()
+            where = refusal(every, unknown) if unknown in every else f"there is no {flag(unknown)}"
+            raise UserError(f"{where}; the {self.part} is {name}")
         for key, value in values.items():
             checked_kind(known[key], value)
         object.__setattr__(self, "name", name)
@@ -71,10 +84,23 @@ class Choice(ABC):
         """The settings that the plug-in of a name has, by name."""
         return {**cls.own_settings(name), **settings_of(cls.common)}
 
-    def option(self) -> Setting:
-        """Its name as a setting, with this one as the default."""
+    def known(self) -> Known:
+        """All settings that there may be in its place, its name among them, by name.
+
+        Each with the plug-ins that have one of this name, written as options (``--space chain``);
+        the name and what all have belong to none, which is written as nothing.
+        """
         text = self.help.format(names=", ".join(self.registry))
-        return Setting(self.part, self.name, text, "", None, str, str)
+        name = Setting(self.part, self.name, text, "", None, str, str)
+        return {self.part: [("", name)], **self._known()}
+
+    @classmethod
+    def _known(cls) -> Known:
+        found: Known = {}
+        for name in cls.registry:
+            for one, about in cls.own_settings(name).items():
+                found.setdefault(one, []).append((f"{flag(cls.part)} {name}", about))
+        return found | {one: [("", about)] for one, about in settings_of(cls.common).items()}
 
     @classmethod
     def plugin(cls, name: str) -> Any:

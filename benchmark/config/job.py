@@ -11,14 +11,17 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
-from benchmark.config.choice import Choice
+from benchmark.config.choice import Choice, Known, refusal
 from benchmark.config.ids import settings_id
 from benchmark.config.values import checked_kind, flag, flagged, flat
 from kshot_core.settings import Setting, plain_settings, settings_of, with_settings
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Job(ABC):
@@ -94,7 +97,7 @@ class Job(ABC):
             yield field.name, own.get(field.name, field.default)
 
     @classmethod
-    def known(cls) -> dict[str, list[tuple[str, Setting]]]:
+    def known(cls) -> Known:
         """All settings that a job of this kind may have, by name.
 
         Each with the choices that have one of this name, written as options (``--space chain``);
@@ -107,11 +110,7 @@ class Job(ABC):
             elif isinstance(default, Setting):
                 found[key] = [("", default)]
             elif isinstance(default, Choice):
-                found[default.part] = [("", default.option())]
-                for name in default.registry:
-                    for one, about in default.own_settings(name).items():
-                        found.setdefault(one, []).append((f"{flag(default.part)} {name}", about))
-                found |= {one: [("", about)] for one, about in settings_of(default.common).items()}
+                found |= default.known()
             else:
                 found |= {one: [("", about)] for one, about in settings_of(default).items()}
         return found
@@ -206,13 +205,9 @@ class Job(ABC):
 
     def refusal(self, name: str) -> str:
         """Why this config has no setting of a name that others of its kind have."""
-        owners = [owner for owner, _ in self.known()[name]]
-        part = owners[0].removeprefix("--").partition(" ")[0]
-        chosen = self.flat()[part.replace("-", "_")]
-        return (
-            f"{flag(name)} is a setting of {' and '.join(owners)}; "
-            f"this {self.what}'s {part} is {chosen}"
-        )
+        known = self.known()
+        part = known[name][0][0].partition(" ")[0].removeprefix("--")
+        return f"{refusal(known, name)}; this {self.what}'s {part} is {self.flat()[part]}"
 
 
 def check_used(given: Mapping[str, Any], configs: Sequence[Job]) -> None:

@@ -7,44 +7,38 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.job import Job
+from benchmark.config.choice import Known
 from benchmark.config.presets import PRESETS
+from benchmark.config.run import RunConfig
 from benchmark.config.values import flag
-from kshot_core.settings import Setting
 
 RUNS_APART = ("K", "seed", "preset", "dataset", "sharing")
 """Settings of runs that a program of several has options of its own for."""
 
 
-def help_of(job: type[Job], name: str) -> str:
+def help_of(known: Known, name: str) -> str:
     """What is said of a setting; before it the choices that alone have it."""
-    return _help(job.known()[name])
-
-
-def _help(known: list[tuple[str, Setting]]) -> str:
     owners: dict[str, list[str]] = {}
-    for owner, setting in known:
+    for owner, setting in known[name]:
         owners.setdefault(setting.help, []).append(owner.partition(" ")[2])
     return "; ".join(
         f"{', '.join(names)}: {said}" if any(names) else said for said, names in owners.items()
     )
 
 
-def add_settings(
-    group: argparse._ArgumentGroup, job: type[Job], apart: Collection[str] = ()
-) -> None:
-    """An option for each setting that a job of this kind may have.
+def add_settings(group: argparse._ArgumentGroup, known: Known, apart: Collection[str] = ()) -> None:
+    """An option for each setting that there may be.
 
     Args:
         group: where they go.
-        job: the kind of job.
-        apart: settings that a program has an option of its own for, or none.
+        known: the settings, of a kind of job for instance.
+        apart: those that a program has an option of its own for, or none.
     """
-    for name, known in job.known().items():
+    for name, ones in known.items():
         if name in apart:
             continue
-        options: dict[str, Any] = {"help": _help(known), "default": None, "dest": name}
-        kind = known[0][1].kind
+        options: dict[str, Any] = {"help": help_of(known, name), "default": None, "dest": name}
+        kind = ones[0][1].kind
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
@@ -53,10 +47,10 @@ def add_settings(
 
 
 def given_settings(
-    given: argparse.Namespace, job: type[Job], apart: Collection[str] = ()
+    given: argparse.Namespace, known: Known, apart: Collection[str] = ()
 ) -> dict[str, Any]:
-    """What the command line says of a job's settings; those left out are left out."""
-    values = {name: getattr(given, name) for name in job.known() if name not in apart}
+    """What the command line says of settings; those left out are left out."""
+    values = {name: getattr(given, name) for name in known if name not in apart}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -66,19 +60,21 @@ def presets_text(presets: Mapping[str, Any] = PRESETS) -> str:
     return f"Presets: {'; '.join(told)}"
 
 
-def add_dataset(group: argparse._ArgumentGroup, job: type[Job], preset: str) -> None:
+def add_dataset(group: argparse._ArgumentGroup, preset: str) -> None:
     """Options for the data set and the preset to start from."""
-    group.add_argument("--dataset", default="digits", help=help_of(job, "dataset") + " (digits)")
-    group.add_argument("--preset", default=preset, help=f"{help_of(job, 'preset')} ({preset})")
+    known = RunConfig.known()
+    group.add_argument("--dataset", default="digits", help=help_of(known, "dataset") + " (digits)")
+    group.add_argument("--preset", default=preset, help=f"{help_of(known, 'preset')} ({preset})")
 
 
-def add_runs(group: argparse._ArgumentGroup, job: type[Job]) -> None:
-    """Options for several runs: their copies, strategies and seeds."""
+def add_runs(group: argparse._ArgumentGroup) -> None:
+    """Options for several runs: their copies and strategies."""
+    known = RunConfig.known()
     group.add_argument(
-        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=help_of(job, "K") + " (1 8)"
+        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=help_of(known, "K") + " (1 8)"
     )
     group.add_argument(
-        "--sharing", nargs="+", default=["simplex"], help=help_of(job, "sharing") + " (simplex)"
+        "--sharing", nargs="+", default=["simplex"], help=help_of(known, "sharing") + " (simplex)"
     )
 
 

@@ -32,9 +32,7 @@ class RetrainConfig(Job):
     preset: str = setting(
         "quick", "published or tried settings to start from; other options override them"
     )
-    test_images: int = setting(
-        0, "how many test images to judge by, the first ones; 0 for all"
-    )
+    test_images: int = setting(0, "how many test images to judge by, the first ones; 0 for all")
     dataset: RetrainingData = RetrainingData("digits")
     space: StandaloneSpace = StandaloneSpace("mobilenetv2")
     recipe: RetrainRecipe = RetrainRecipe()
@@ -96,9 +94,7 @@ def paper(dataset: str, space: str) -> dict[str, Any]:
 RETRAIN_PRESETS: dict[str, Callable[[str, str], dict[str, Any]]] = {"quick": quick, "paper": paper}
 
 
-def config_of_text(
-    preset: str, arch: str, dataset: str, given: Mapping[str, Any]
-) -> RetrainConfig:
+def config_of_text(preset: str, arch: str, dataset: str, given: Mapping[str, Any]) -> RetrainConfig:
     """A preset's settings for an architecture given as text, overridden.
 
     Args:

@@ -84,6 +84,11 @@ class SearchConfig(Job):
         """How weights are shared, in the names of folders."""
         return f"ensemble-{self.ensemble}-K{self.run.K}" if self.ensemble else self.run.label
 
+    @property
+    def title(self) -> str:
+        """A search in a few words, for its progress."""
+        return f"{self.run.dataset.name} {self.label} seed {self.run.seed}"
+
     def place(self) -> Path:
         """The folder of the search, relative to the results folder."""
         run = self.run

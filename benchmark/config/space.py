@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from benchmark.cli.errors import UserError
 from benchmark.config.choice import Choice
@@ -11,6 +11,8 @@ from kshot_core.settings import settings_of
 from kshot_core.spaces import SPACES
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from benchmark.datasets import ImageData
     from kshot_core.space import Space
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import one_of
+from benchmark.datasets.cifar import CifarSettings
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
 from benchmark.datasets.imagefolder import FolderSettings
@@ -34,8 +35,8 @@ def _load_digits(request: DataRequest) -> Splits:
 
 DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
     "digits": _load_digits,
-    "cifar10": load_cifar10,
-    "cifar100": load_cifar100,
+    "cifar10": CifarSettings(load_cifar10),
+    "cifar100": CifarSettings(load_cifar100),
     "imagenet16-120": load_imagenet16_120,
     "imagenet": FolderSettings(),
 }

@@ -167,9 +167,7 @@ class FolderSettings:
         return load_imagenet(request, self)
 
 
-def load_imagenet(
-    request: DataRequest, settings: FolderSettings = FolderSettings()
-) -> ImageFolder:
+def load_imagenet(request: DataRequest, settings: FolderSettings = FolderSettings()) -> ImageFolder:
     """Find the folder, list its images, and hold some of them out.
 
     Args:

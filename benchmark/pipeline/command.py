@@ -22,24 +22,32 @@ from rich.text import Text
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser, one_of
 from benchmark.config.arch_file import FoundArch, read_arch
-from benchmark.config.options import add_machine, add_places, add_settings, given_settings
-from benchmark.config.presets import PRESETS
+from benchmark.config.job import check_used
+from benchmark.config.options import (
+    add_dataset,
+    add_machine,
+    add_places,
+    add_seeds,
+    add_settings,
+    given_settings,
+    presets_text,
+)
 from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_found
-from benchmark.config.run import HELP, RunConfig
-from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig, search_config
 from benchmark.datasets import ImageData
-from benchmark.pipeline.stages import OF_IMAGES, Machine, Outcome, retrain, run_stage, search, train
+from benchmark.pipeline.stages import Machine, Outcome, of_images, retrain, run_stage, search, train
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
 from benchmark.retrain.execute import check_retraining
-from benchmark.search.command import APART, outcome_lines
+from benchmark.search.command import APART, SUPERNET, outcome_lines
 from benchmark.search.execute import searched_space
 from benchmark.train.setup import Places, load_images
 from benchmark.workers.jobs import num_cores
 from benchmark.workers.relay import Relay
 
-_APART = (*APART, "seed")
+_APART = {*APART, "seed"}
 
 
 @dataclass(frozen=True)
@@ -82,14 +90,14 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, got {value}")
     one_of("--retrain-preset", given.retrain_preset, RETRAIN_PRESETS)
-    run = given_settings(given, RunConfig, _APART)
-    search = given_settings(given, SearchConfig, ("run",))
+    settings = given_settings(given, SearchConfig.known(), _APART)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
+    searches = [
+        search_config(given.preset, given.dataset, settings | {"seed": seed}) for seed in seeds
+    ]
+    check_used(settings, searches)
     return Request(
-        [
-            search_config(given.preset, given.dataset, run | {"seed": seed}, search)
-            for seed in seeds
-        ],
+        searches,
         Places(given.results, given.data, given.truth, given.split),
         device,
         given.jobs or (num_cores() if device.type == "cpu" else 1),
@@ -139,16 +147,15 @@ def _check(request: Request, searches: list[SearchConfig]) -> None:
     """Say what is wrong with data, limits and retraining before anything is trained."""
     images: dict[tuple[Any, ...], ImageData] = {}
     for one in searches:
-        key = tuple(getattr(one.run, name) for name in OF_IMAGES)
+        key = of_images(one.run)
         if key not in images:
             images[key] = load_images(one.run, request.places)
         searched_space(one, request.places, images[key])
     largest = []
     for one in searches:
-        settings = one.run.space_settings()
-        space = settings.without_images()
+        space = one.run.space.without_images()
         arch = space.to_string(space.extremes()[1])
-        found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
+        found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
         largest.append(_retraining(request, found))
     for config in dict.fromkeys(largest):
         try:
@@ -180,21 +187,16 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    presets = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items())
     parser = Parser(
         prog="python -m benchmark.pipeline",
         description="Train a supernet, search it under a limit on multiply-adds, retrain what was "
         "found. With no option at all: a small MobileNetV2 space, operations and "
         "widths, on the embedded data set.",
-        epilog=f"Presets: {'; '.join(presets)}",
+        epilog=presets_text(),
     )
     main_group = parser.add_argument_group("what to run")
-    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
-    main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
-    main_group.add_argument("--seeds", type=int, default=1, metavar="N", help="of each (1)")
-    main_group.add_argument(
-        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
-    )
+    add_dataset(main_group, "small")
+    add_seeds(main_group, 1, "of each (1)")
     main_group.add_argument(
         "--retrain-preset",
         default="quick",
@@ -204,11 +206,10 @@ def _parser() -> argparse.ArgumentParser:
         "--retrain-epochs", type=int, metavar="N", help="instead of that preset's"
     )
     search = parser.add_argument_group("search (default: the preset's)")
-    add_settings(search, SearchConfig, SEARCH_HELP, ("run",))
+    add_settings(search, SearchConfig.known(), SUPERNET)
     add_places(parser)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--jobs", type=int, metavar="N", help="at a time (cores; 1 on a GPU)")
-    add_machine(machine)
+    add_machine(machine, "at a time (cores; 1 on a GPU)")
     settings = parser.add_argument_group("supernet (default: the preset's)")
-    add_settings(settings, RunConfig, HELP, _APART)
+    add_settings(settings, RunConfig.known(), _APART)
     return parser

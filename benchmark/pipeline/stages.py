@@ -25,11 +25,11 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 Outcome = tuple[dict[str, Any], Path]
 """A record and its folder."""
-OF_IMAGES = (
-    "dataset", "split_seed", "held_out", "image_size", "jitter", "train_images", "score_images",
-    "batch_size",
-)  # fmt: skip
-"""The settings that decide which images a run loads, and whether they are enough."""
+
+
+def of_images(config: RunConfig) -> tuple[Any, ...]:
+    """The settings that decide which images a run loads, and whether they are enough."""
+    return config.dataset, config.scoring.score_images, config.training.batch_size
 
 
 @dataclass(frozen=True)
@@ -81,28 +81,26 @@ def run_stage(
 
 def train(machine: Machine, tell: Tell, config: RunConfig) -> None:
     """Train a supernet, if there is none yet."""
-    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
     trained_supernet(
         config,
         load_images(config, machine.places),
         machine.places,
         machine.device,
         # Supernets of one command may have the same title.
-        progress_of(tell, f"{title} ({config.run_id()})"),
+        progress_of(tell, f"{config.title} ({config.run_id()})"),
         machine.checkpoint_seconds,
     )
 
 
 def search(machine: Machine, tell: Tell, config: SearchConfig) -> Outcome:
     """Search with the supernets that were trained."""
-    title = f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
-    progress = progress_of(tell, title)
+    progress = progress_of(tell, f"{config.title} ({config.run_id()})")
     return search_one(config, machine.places, machine.device, progress, machine.checkpoint_seconds)
 
 
 def retrain(machine: Machine, tell: Tell, work: tuple[RetrainConfig, Path]) -> Outcome:
     """Train by itself what the search in a folder found."""
     config, folder = work
-    progress = progress_of(tell, f"{config.dataset} seed {config.seed} ({config.run_id()})")
+    progress = progress_of(tell, f"{config.title} ({config.run_id()})")
     found = read_arch(folder / "arch.json")
     return retrain_one(config, found.search, machine.places, machine.device, progress)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flat
 
 SCHEMA = 1
 # A finished run is not run again, so that its record is never rewritten by itself.
@@ -41,7 +42,7 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
             f"{path} should have schema {SCHEMA}, got {record.get('schema')!r}; "
             f"it was written by another version: read it with that one, or {again}"
         )
-    row = dict(_flatten(record))
+    row = dict(_flatten(_of_today(record)))
     for name, kinds in required.items():
         if name not in row or not is_of(row[name], kinds):
             raise UserError(
@@ -100,6 +101,16 @@ def parse(text: str, place: str, again: str = AGAIN) -> dict[str, Any]:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
+
+
+def _of_today(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with its settings, and those of the search it names, by name alone."""
+    found = dict(record)
+    if isinstance(found.get("config"), dict):
+        found["config"] = flat(found["config"])
+    if isinstance(found.get("search"), dict):
+        found["search"] = _of_today(found["search"])
+    return found
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from torch import nn
 
 from benchmark.cli.errors import UserError
 from benchmark.config.retrain import RetrainConfig
-from benchmark.datasets import DataRequest, ImageData, Splits, load_splits
+from benchmark.datasets import DataRequest, ImageData, Splits
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.retrain.export import check_exporter, export_onnx, export_weights
@@ -58,11 +58,7 @@ def retrain_one(
         UserError: bad input, a damaged file, or a training that diverged.
     """
     folder = ConfigFolder(
-        places.results
-        / "retrained"
-        / config.dataset
-        / config.space
-        / f"seed{config.seed}-{config.run_id()}",
+        places.results / config.place(),
         config,
         ("top1", "top5", "top1_raw", "top5_raw", "flops", "params", "num_test_images"),
     )
@@ -128,7 +124,7 @@ def _prepared(
     """Everything that a retraining needs, before its first step; refuses what would end it late."""
     check_exporter()
     data = _load_images(config, places)
-    space = config.settings().build(data)
+    space = config.space.build(data)
     arch = space.from_string(config.arch)
     training = _build(config, space, arch, data, device, processes)
     if processes.is_first and not isinstance(data, Splits):
@@ -143,30 +139,23 @@ def _load_images(config: RetrainConfig, places: Places) -> ImageData:
     Raises:
         UserError: files missing or damaged, too few images, or none to judge by.
     """
-    data = load_splits(
-        config.dataset,
-        DataRequest(
-            folder=places.data,
-            seed=config.split_seed,
-            image_size=config.image_size,
-            jitter=config.jitter,
-        ),
-    )
-    if config.train_images > data.num_train:
+    dataset, num = config.dataset, config.dataset["train_images"]
+    data = dataset.load(DataRequest(folder=places.data, seed=dataset["split_seed"]))
+    if num > data.num_train:
         raise UserError(
-            f"--train-images asks for {config.train_images} images, {config.dataset} has "
+            f"--train-images asks for {num} images, {dataset.name} has "
             f"{data.num_train} that are not held out; 0 takes all"
         )
     if not data.num_test:
-        raise UserError(f"{config.dataset} has no test images here; retrain on another --dataset")
+        raise UserError(f"{dataset.name} has no test images here; retrain on another --dataset")
     _check_number(config, data.num_test)
-    return data.first(config.train_images) if config.train_images else data
+    return data.first(num) if num else data
 
 
 def _check_number(config: RetrainConfig, num: int) -> None:
     if config.test_images > num:
         raise UserError(
-            f"--test-images asks for {config.test_images} images, {config.dataset} has "
+            f"--test-images asks for {config.test_images} images, {config.dataset.name} has "
             f"{num}; 0 takes all"
         )
 
@@ -180,16 +169,17 @@ def _build(
     processes: Processes,
 ) -> Retraining:
     part = processes.part
-    if config.batch_size < 2 * part.num:
+    recipe = config.recipe
+    if recipe.batch_size < 2 * part.num:
         raise UserError(
-            f"--batch-size {config.batch_size} leaves fewer than 2 images for each of {part.num} "
+            f"--batch-size {recipe.batch_size} leaves fewer than 2 images for each of {part.num} "
             "processes, and batch-norm needs 2"
         )
-    images = data.training(device, part, everything=not config.train_images)
+    images = data.training(device, part, everything=not config.dataset["train_images"])
     network = build_standalone(space, arch, config.seed).to(device)
     try:
-        part.of(config.batch_size)
-        return Retraining(network, images, config.recipe(), config.seed, processes.average)
+        part.of(recipe.batch_size)
+        return Retraining(network, images, recipe, config.seed, processes.average)
     except ValueError as error:
         raise UserError(f"{error}; change --batch-size") from None
 

@@ -38,7 +38,7 @@ _TRACK_IMAGES = 1000
 
 def run_folder(results: Path, config: RunConfig) -> RunFolder:
     """Where the run of a config leaves its record."""
-    return RunFolder(results, config, config.space)
+    return RunFolder(results, config)
 
 
 def run_one(
@@ -125,13 +125,14 @@ def _tracked(
     of it. Leaves the supernet with its last weights.
     """
     log = supernet.log()
-    if not config.track_every:
+    every = config.ranking.track_every
+    if not every:
         return log
-    num = min(config.track_archs, len(target.archs))
+    num = min(config.ranking.track_archs, len(target.archs))
     archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
     last = supernet.path / WEIGHTS
     for epoch, path in {**weights_by_epoch(supernet.path), len(log): last}.items():
-        if epoch and epoch % config.track_every == 0:
+        if epoch and epoch % every == 0:
             load_weights(supernet, path)
             tau = _tau(config, supernet, target, archs, images)
             log[epoch - 1] |= {"kendall_tau_b": tau, "num_archs": num}
@@ -152,8 +153,8 @@ def _tau(
         archs,
         images,
         target.table.space.canonical,
-        batch_size=config.score_batch_size,
+        batch_size=config.scoring.score_batch_size,
         num_examples=_TRACK_IMAGES,
-        precision=config.precision,
+        precision=config.training.precision,
     )
     return value_or_none(lambda: kendall_tau_b(scores.score, target.values(archs)))

@@ -52,16 +52,17 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    canonical = config.space_settings().without_images().canonical
+    scoring, precision = config.scoring, config.training.precision
+    canonical = config.space.without_images().canonical
     unique, positions = work_list(archs, supernet.sharing, canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
     # Passes of several architectures are always the same ones, so that a stopped and resumed run
     # ends with the same bytes.
-    scores = done[: len(done) // config.score_paths * config.score_paths].tolist()
+    scores = done[: len(done) // scoring.score_paths * scoring.score_paths].tolist()
     rest = unique[len(scores) :]
-    size = -(-_SHARD // config.score_paths) * config.score_paths
+    size = -(-_SHARD // scoring.score_paths) * scoring.score_paths
     try:
         if workers > 1 and places is not None and len(rest) > size:
             shards = [rest[start : start + size] for start in range(0, len(rest), size)]
@@ -78,14 +79,14 @@ def score(
                 if due():
                     folder.save_scores(np.array(scores).reshape(-1, 2))
         else:
-            batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
+            batches = images.scoring_batches(scoring.score_batch_size, scoring.score_images or None)
             for one in iterate_scores(
                 supernet.shared,
                 supernet.sharing,
                 rest,
                 batches,
-                config.score_paths,
-                config.precision,
+                scoring.score_paths,
+                precision,
             ):
                 scores.append(one)
                 progress(len(scores), len(unique))
@@ -101,9 +102,8 @@ def _score_shard(
 ) -> list[tuple[float, float]]:
     supernet, batches = _stored(config, places)
     shared, sharing = supernet.shared, supernet.sharing
-    return list(
-        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
-    )
+    paths, precision = config.scoring.score_paths, config.training.precision
+    return list(iterate_scores(shared, sharing, archs, batches, paths, precision))
 
 
 @cache
@@ -113,5 +113,6 @@ def _stored(config: RunConfig, places: Places) -> tuple[Supernet, Sequence[Batch
     device = torch.device("cpu")
     validation = splits.validation(device)
     supernet = stored_supernet(config, ranked_space(config, splits), places, device)
-    batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)
+    scoring = config.scoring
+    batches = validation.scoring_batches(scoring.score_batch_size, scoring.score_images or None)
     return supernet, batches

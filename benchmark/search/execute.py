@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -50,7 +49,7 @@ def search_one(
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
     """
     data = load_images(config.run, places)
-    space = config.run.space_settings().build(data)
+    space = config.run.space.build(data)
     folder = SearchFolder(places.results, config, space)
     record = folder.record()
     if record is not None:
@@ -106,7 +105,7 @@ def searched_space(
     Raises:
         UserError: a damaged truth, or limits that no architecture keeps.
     """
-    space = config.run.space_settings().build(data)
+    space = config.run.space.build(data)
     truth = SearchTruth.of(config.run, places, space)
     searched = truth.restricted(space) if truth else space
     try:
@@ -129,9 +128,9 @@ def _evaluate(
     """All generations, the seconds that scoring took, and how many were scored now."""
     run = config.run
     batches = data.validation(device).scoring_batches(
-        run.score_batch_size, run.score_images or None
+        run.scoring.score_batch_size, run.scoring.score_images or None
     )
-    total = config.population * config.generations
+    total = config.search.population * config.search.generations
     known, evaluated = folder.load_evaluated(), list[Evaluated]()
     seconds, num_new = 0.0, 0
 
@@ -208,13 +207,13 @@ def _save(
         with torch.no_grad():
             codes = supernets[0].sharing([one.arch for one in evaluated])
         folder.save_codes(codes.float().cpu().numpy())
-    settings = run.space_settings()
+    settings = run.space
     folder.save_arch(
         {
             "space": space.name,
-            "settings": dataclasses.asdict(settings),
+            "settings": settings.to_dict(),
             "arch": chosen["arch"],
-            "dataset": run.dataset,
+            "dataset": run.dataset.name,
             "flops": chosen["flops"],
             "params": chosen["params"],
             "accuracy": chosen["accuracy"],
@@ -224,8 +223,8 @@ def _save(
             },
         }
     )
-    title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
-    if is_drawable(settings.space):
+    title = f"{run.dataset.name}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
+    if is_drawable(settings.name):
         save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
     save_figure(
         front_figure(evaluated, front(evaluated), best(evaluated), config.limits()),

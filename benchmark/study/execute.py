@@ -17,7 +17,7 @@ from benchmark.config.run import RunConfig
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import ImageData
-from benchmark.pipeline.stages import OF_IMAGES, Machine, retrain, run_stage, search, train
+from benchmark.pipeline.stages import Machine, of_images, retrain, run_stage, search, train
 from benchmark.records.files import check_writable
 from benchmark.retrain.execute import check_retraining
 from benchmark.run.execute import run_one
@@ -84,7 +84,7 @@ def _check_runs(runs: Sequence[RunConfig], places: Places) -> None:
     """Say what is wrong with truth and images before anything is trained."""
     seen: set[tuple[Any, ...]] = set()
     for one in runs:
-        key = tuple(getattr(one, name) for name in (*OF_IMAGES, "archs", "truth_column"))
+        key = (*of_images(one), one.ranking)
         if key not in seen:
             seen.add(key)
             load_target(one, places)
@@ -96,15 +96,14 @@ def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine
     images: dict[tuple[Any, ...], ImageData] = {}
     largest: dict[RetrainConfig, None] = {}
     for one in searches:
-        key = tuple(getattr(one.run, name) for name in OF_IMAGES)
+        key = of_images(one.run)
         if key not in images:
             images[key] = load_images(one.run, machine.places)
         searched_space(one, machine.places, images[key])
         if size is not None:
-            settings = one.run.space_settings()
-            space = settings.without_images()
+            space = one.run.space.without_images()
             arch = space.to_string(space.extremes()[1])
-            found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
+            found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
             given = dict(size.retrain)
             largest[config_of_found(size.retrain_preset, found, found.dataset, given)] = None
     for config in largest:
@@ -115,7 +114,6 @@ def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine
 
 
 def _rank(machine: Machine, tell: Tell, config: RunConfig) -> None:
-    title = f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
     # Runs of a study may have the same title.
-    progress = progress_of(tell, f"{title} ({config.run_id()})")
+    progress = progress_of(tell, f"{config.title} ({config.run_id()})")
     run_one(config, machine.places, machine.device, progress, machine.checkpoint_seconds)

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
+from benchmark.config.values import flat
 from benchmark.datasets import ImageData
 from benchmark.records import environment
 from benchmark.records.files import write_atomically
@@ -82,16 +83,14 @@ class Supernet:
 
     def log(self) -> list[dict[str, Any]]:
         """A line per epoch of its training. Raises ``UserError`` where the file is damaged."""
-        return self.folder.load_log(self.record["config"]["epochs"])
+        return self.folder.load_log(flat(self.record["config"])["epochs"])
 
 
 def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
     """Where the supernet of a config is kept; settings that decide no weight are passed over."""
-    config = config.training_only()
-    path = results / "supernets" / config.dataset / config.space / f"{config.sharing}-K{config.K}"
     return ConfigFolder(
-        path / f"seed{config.seed}-{config.run_id()}",
-        config,
+        results / config.supernet_place(),
+        config.training_only(),
         ("seconds.training", "num_weight_steps", "num_simplex_steps"),
     )
 
@@ -122,7 +121,7 @@ def trained_supernet(
     Raises:
         UserError: bad settings, a damaged file, or a training that diverged.
     """
-    space = config.space_settings().build(data)
+    space = config.space.build(data)
     folder = supernet_folder(places.results, config)
     record = folder.record()
     if record is not None and (folder.path / WEIGHTS).exists():
@@ -136,7 +135,9 @@ def trained_supernet(
         log = _restore(folder, trainer)
         # Before the first process may remove what the others still read.
         processes.wait()
-        _train(folder, trainer, log, progress, Clock(checkpoint_seconds), config.track_every)
+        _train(
+            folder, trainer, log, progress, Clock(checkpoint_seconds), config.ranking.track_every
+        )
         seconds = [epoch["seconds"] for epoch in log]
         record = {
             "schema": 1,
@@ -147,7 +148,7 @@ def trained_supernet(
             "seconds": {"training": round(sum(seconds), 3)},
             # Of epochs in which everything is trained that is going to be.
             "seconds_per_epoch": statistics.median(
-                seconds[config.warmup_epochs :] or seconds or [0.0]
+                seconds[config.training.warmup_epochs :] or seconds or [0.0]
             ),
             "peak_memory_bytes": environment.peak_memory_bytes(device),
             "num_processes": processes.part.num,

@@ -84,7 +84,7 @@ def draw_all(entries: Sequence[Entry]) -> Figure:
         UserError: no architecture, one that is not of its space, spaces of two kinds, or of a kind
             that is not drawn.
     """
-    kinds = sorted({settings.space for settings, _, _ in entries})
+    kinds = sorted({settings.name for settings, _, _ in entries})
     if len(kinds) != 1:
         raise UserError(f"one kind of space is drawn at a time, got {', '.join(kinds) or 'none'}")
     if not is_drawable(kinds[0]):

@@ -76,8 +76,12 @@ class RetrainRecipe:
     epsilon: float = setting(1e-3, "of RMSProp, added to the mean square")
     weight_decay: float = setting(1e-5, "of RMSProp on the weights, not on biases and batch-norms")
     label_smoothing: float = setting(0.1, "share of the target spread over all classes")
-    ema: float = setting(0.9999, "decay of the moving average of the weights, by step; the average is what is kept")
-    precision: str = setting("float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)")
+    ema: float = setting(
+        0.9999, "decay of the moving average of the weights, by step; the average is what is kept"
+    )
+    precision: str = setting(
+        "float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""

@@ -54,9 +54,17 @@ class SearchSettings:
 
     population: int = setting(50, "architectures kept from one generation to the next (paper: 50)")
     generations: int = setting(20, "the first, random one counted (paper: 20)")
-    parents: int = setting(20, "the most accurate ones of the population, which have offspring (paper: 20)", needs=EVOLUTION)
-    mutation: float = setting(0.1, "probability that a choice of a mutated architecture is drawn anew", needs=EVOLUTION)
-    crossover_share: float = setting(0.5, "share of the offspring that come from two parents, the others mutate", needs=EVOLUTION)
+    parents: int = setting(
+        20,
+        "the most accurate ones of the population, which have offspring (paper: 20)",
+        needs=EVOLUTION,
+    )
+    mutation: float = setting(
+        0.1, "probability that a choice of a mutated architecture is drawn anew", needs=EVOLUTION
+    )
+    crossover_share: float = setting(
+        0.5, "share of the offspring that come from two parents, the others mutate", needs=EVOLUTION
+    )
     seed: int = 0
 
     def __post_init__(self) -> None:

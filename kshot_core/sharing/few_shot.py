@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kshot_core.sharing._strategy import Sharing
 from kshot_core.settings import setting
+from kshot_core.sharing._strategy import Sharing
 from kshot_core.space import Arch, Space
 
 

@@ -21,6 +21,9 @@ class Recipe:
 
     Args:
         epochs: passes over the training images.
+        average_epochs: the training ends with the mean of the weights, bank and simplex-net, at the
+            ends of its last so many epochs; 0 with those of the last. Tau of single checkpoints
+            rises and falls by .1 within 20 epochs (LOG.md, "longer and with larger batches").
         batch_size: images of a weight step; a simplex step divides as many among its groups.
         learning_rate: of SGD at the start; follows a cosine to ``min_learning_rate``.
         min_learning_rate: of SGD at the end.
@@ -70,6 +73,9 @@ class Recipe:
     """
 
     epochs: int = setting(250, "passes over the training images")
+    average_epochs: int = setting(
+        0, "end with the mean of the weights after the last so many epochs; 0: the last"
+    )
     batch_size: int = setting(64, "images of a training step")
     learning_rate: float = setting(0.025, "of SGD at the start")
     min_learning_rate: float = setting(0.001, "of SGD at the end of its cosine")
@@ -77,23 +83,67 @@ class Recipe:
     nesterov: bool = setting(True, "Nesterov's form of momentum", needs="momentum")
     weight_decay: float = setting(5e-4, "of SGD on the supernets' weights")
     gradient_clip: float = setting(5.0, "largest norm of the gradient; 0 for no clipping")
-    clip_norm: str = setting("bank", "whose norm that is: the bank's (another bound at each K), or the merged weights'", needs=SEVERAL_COPIES)
-    warmup_epochs: int = setting(10, "first epochs, in which the simplex-net waits", needs=SEVERAL_COPIES)
-    warmup: str = setting("uniform", "codes of those epochs: uniform (1/K), own, or one-shot (copy 0, then all from it)", needs=SEVERAL_COPIES)
-    schedule: str = setting("alternate", "alternate: supernets and simplex-net in turns (algorithm 2); joint: together", needs=TRAINED_CODES)
-    simplex_every: int = setting(2, "one step in so many trains the simplex-net", needs=TRAINED_CODES)
-    simplex_batches: str = setting("shared", "shared: simplex steps use the epoch's images (paper), extra: further ones", needs=TRAINED_CODES)
-    num_groups: int = setting(16, "m, architectures in a simplex step, each with its part of the batch", needs=TRAINED_CODES)
-    simplex_batch_size: int = setting(0, "images of a simplex step with extra images; 0 for the batch size", needs=TRAINED_CODES)
+    clip_norm: str = setting(
+        "bank",
+        "whose norm that is: the bank's (another bound at each K), or the merged weights'",
+        needs=SEVERAL_COPIES,
+    )
+    warmup_epochs: int = setting(
+        10, "first epochs, in which the simplex-net waits", needs=SEVERAL_COPIES
+    )
+    warmup: str = setting(
+        "uniform",
+        "codes of those epochs: uniform (1/K), own, or one-shot (copy 0, then all from it)",
+        needs=SEVERAL_COPIES,
+    )
+    schedule: str = setting(
+        "alternate",
+        "alternate: supernets and simplex-net in turns (algorithm 2); joint: together",
+        needs=TRAINED_CODES,
+    )
+    simplex_every: int = setting(
+        2, "one step in so many trains the simplex-net", needs=TRAINED_CODES
+    )
+    simplex_batches: str = setting(
+        "shared",
+        "shared: simplex steps use the epoch's images (paper), extra: further ones",
+        needs=TRAINED_CODES,
+    )
+    num_groups: int = setting(
+        16,
+        "m, architectures in a simplex step, each with its part of the batch",
+        needs=TRAINED_CODES,
+    )
+    simplex_batch_size: int = setting(
+        0, "images of a simplex step with extra images; 0 for the batch size", needs=TRAINED_CODES
+    )
     simplex_learning_rate: float = setting(1e-3, "of Adam on the simplex-net", needs=TRAINED_CODES)
     simplex_weight_decay: float = setting(0.0, "of Adam on the simplex-net", needs=TRAINED_CODES)
-    simplex_cosine: bool = setting(False, "the simplex-net's rate falls along a cosine to 0 instead of staying", needs=TRAINED_CODES)
-    balance: float = setting(0.0, "weight of a term that is 0 where all copies are used alike", needs=TRAINED_CODES)
-    regularisation: float = setting(1.0, "weight of r_c, which tells widths apart (paper eq. 17), where there are any", needs=WIDTHS)
-    unsampled: str = setting("freeze", "freeze: leave unused operations alone; decay: they decay and coast too")
-    compensate: bool = setting(False, "divide the weights' gradient by the sum of the squared code", needs=SEVERAL_COPIES)
-    batch_paths: bool = setting(True, "several paths of a step in one pass; one by one is slower, rounds otherwise")
-    precision: str = setting("float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)")
+    simplex_cosine: bool = setting(
+        False,
+        "the simplex-net's rate falls along a cosine to 0 instead of staying",
+        needs=TRAINED_CODES,
+    )
+    balance: float = setting(
+        0.0, "weight of a term that is 0 where all copies are used alike", needs=TRAINED_CODES
+    )
+    regularisation: float = setting(
+        1.0,
+        "weight of r_c, which tells widths apart (paper eq. 17), where there are any",
+        needs=WIDTHS,
+    )
+    unsampled: str = setting(
+        "freeze", "freeze: leave unused operations alone; decay: they decay and coast too"
+    )
+    compensate: bool = setting(
+        False, "divide the weights' gradient by the sum of the squared code", needs=SEVERAL_COPIES
+    )
+    batch_paths: bool = setting(
+        True, "several paths of a step in one pass; one by one is slower, rounds otherwise"
+    )
+    precision: str = setting(
+        "float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""
@@ -111,6 +161,7 @@ class Recipe:
             self,
             {
                 "epochs": 0,
+                "average_epochs": 0,
                 "batch_size": 2,
                 "warmup_epochs": 0,
                 "num_groups": 1,
@@ -137,6 +188,11 @@ class Recipe:
         if self.clip_norm == "merged" and self.schedule == "joint":
             raise ValueError(
                 'clip_norm "merged" is for weight steps; a joint step has many codes at once'
+            )
+        if self.average_epochs == 1 or self.average_epochs > self.epochs:
+            raise ValueError(
+                f"average_epochs must be 0, for none, or from 2 to the {self.epochs} epochs there "
+                f"are, got {self.average_epochs}"
             )
         if self.simplex_batch_size and (
             self.simplex_batches == "shared" or self.schedule == "joint"

@@ -31,10 +31,7 @@ def write_stages(stages: Stages) -> str:
 
 def read_factors(text: str) -> tuple[float, ...]:
     """Numbers like ``0.5,1.0``; between semicolons a comma is a decimal one."""
-    if ";" in text:
-        parts = text.strip(" ;").replace(",", ".").split(";")
-    else:
-        parts = _split(text)
+    parts = text.strip(" ;").replace(",", ".").split(";") if ";" in text else _split(text)
     try:
         return tuple(float(part) for part in parts or [text])
     except ValueError:
