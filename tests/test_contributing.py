@@ -34,7 +34,7 @@ from kshot_core.evaluation.scores import predict
 from kshot_core.metrics.correlation import METRICS
 from kshot_core.sampling import SAMPLERS, Uniform, sample
 from kshot_core.sampling.uniform import uniform_arch
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
 from kshot_core.spaces.nasbench201.space import NASBench201
@@ -63,7 +63,7 @@ def images(num: int = 64) -> ImageSet:
 
 def train(space: Any, K: int, sharing: str, sampler: str) -> None:
     """Train and score a bank for an epoch, with a strategy and a sampler by their names."""
-    codes = SHARING[sharing](space, K, SharingOptions())
+    codes = SHARING[sharing](space, K)
     recipe = Recipe(epochs=1, batch_size=32, warmup_epochs=0, num_groups=2)
     shared = KShot(space.supernet(), K)
     trainer = Trainer(shared, codes, SAMPLERS[sampler](space), images(), recipe, seed=0)
@@ -78,13 +78,13 @@ def use_sampler(name: str, tmp_path: Path) -> None:
     archs = sample(SAMPLERS[name](SPACE), 9, torch.Generator().manual_seed(0))
     assert archs == sample(SAMPLERS[name](SPACE), 9, torch.Generator().manual_seed(0))
     assert all(SPACE.from_string(SPACE.to_string(arch)) == arch for arch in archs)
-    assert RunConfig(sampler=name).sampler == name
+    assert RunConfig.of(sampler=name).sampler == name
     train(SPACE, 2, "simplex", name)
 
 
 def use_sharing(name: str, tmp_path: Path) -> None:
     """Codes lie on the simplex, and are equal where what they read is."""
-    strategy: Any = SHARING[name](SPACE, 3, SharingOptions())
+    strategy: Any = SHARING[name](SPACE, 3)
     archs = sample(Uniform(SPACE), 50, torch.Generator().manual_seed(0))
     codes = strategy(archs)
     assert codes.shape == (50, 3)
@@ -93,7 +93,7 @@ def use_sharing(name: str, tmp_path: Path) -> None:
     by_key: dict[Any, torch.Tensor] = {}
     for arch, code in zip(archs, codes, strict=True):
         assert torch.equal(by_key.setdefault(strategy.reads(arch), code), code)
-    assert RunConfig(sharing=name).sharing == name
+    assert RunConfig.of(sharing=name).sharing == name
     train(SPACE, 3, name, "uniform")
 
 
@@ -159,7 +159,7 @@ def use_dataset(name: str, tmp_path: Path) -> None:
     splits = load_splits(name, DataRequest(seed=3))
     assert splits.name == name
     assert torch.equal(splits.train_images, load_splits(name, DataRequest(seed=3)).train_images)
-    assert RunConfig(dataset=name).dataset == name
+    assert RunConfig.of(dataset=name).dataset == name
 
 
 def use_metric(name: str, tmp_path: Path) -> None:

@@ -274,8 +274,8 @@ def test_equal_lists_are_equal_settings(stages: str, factors: str) -> None:
     plain = {"stages": STAGES[0], "factors": FACTORS[0]}
     spelt = {"stages": stages, "factors": factors}
     assert SpaceSettings("mobilenetv2", **spelt) == SpaceSettings("mobilenetv2", **plain)  # type: ignore[arg-type]
-    one = RunConfig(space="mobilenetv2", **spelt)  # type: ignore[arg-type]
-    assert one.run_id() == RunConfig(space="mobilenetv2", **plain).run_id()  # type: ignore[arg-type]
+    one = RunConfig.of(space="mobilenetv2", **spelt)  # type: ignore[arg-type]
+    assert one.run_id() == RunConfig.of(space="mobilenetv2", **plain).run_id()  # type: ignore[arg-type]
     options = ["--space", "mobilenetv2", "--stages", stages, "--factors", factors]
     assert parse_search(options).config.run.stages == STAGES[0]
     assert parse_search(options).config.run.factors == FACTORS[0]

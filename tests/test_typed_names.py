@@ -81,7 +81,7 @@ def test_any_text_is_answered(text: str) -> None:
 
 def test_settings_in_python_are_answered_alike() -> None:
     with pytest.raises(UserError, match=r"--sampler is one of .*'fare'; did you mean fair\?"):
-        RunConfig(sampler="fare")
+        RunConfig.of(sampler="fare")
 
 
 def test_limits_that_exclude_each_other_are_named() -> None:

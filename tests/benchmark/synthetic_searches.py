@@ -30,7 +30,7 @@ def run_config(**changes: Any) -> RunConfig:
     settings.setdefault("sharing", "simplex")
     if settings["K"] == 1:
         settings["sharing"] = "one-shot"
-    return RunConfig(**settings)
+    return RunConfig.of(**settings)
 
 
 def write_supernet(results: Path, record: Mapping[str, Any] = {}, **changes: Any) -> Path:

@@ -42,9 +42,9 @@ class NewerRetrain(RetrainConfig):
 
 
 PAIRS: list[tuple[Any, Any]] = [
-    (RunConfig(K=4, seed=1), NewerRun(K=4, seed=1)),
+    (RunConfig.of(K=4, seed=1), NewerRun(K=4, seed=1)),
     (SearchConfig(RunConfig(), population=30), NewerSearch(RunConfig(), population=30)),
-    (SearchConfig(RunConfig(K=4), max_flops=1e6), SearchConfig(NewerRun(K=4), max_flops=1e6)),
+    (SearchConfig(RunConfig.of(K=4), max_flops=1e6), SearchConfig(NewerRun(K=4), max_flops=1e6)),
     (RetrainConfig(ARCH, epochs=3), NewerRetrain(ARCH, epochs=3)),
 ]
 
@@ -57,10 +57,10 @@ def test_a_new_setting_changes_no_id(pair: tuple[Any, Any]) -> None:
 
 
 def test_an_id_differs_wherever_a_setting_does() -> None:
-    configs = [RunConfig(), RunConfig(K=4), RunConfig(epochs=3), NewerRun(depth=4)]
+    configs = [RunConfig(), RunConfig.of(K=4), RunConfig.of(epochs=3), NewerRun(depth=4)]
     assert len({config.run_id() for config in configs}) == len(configs)
     # A default that is spelt out is no difference, nor is another way of writing a number.
-    assert RunConfig(K=RunConfig.K).run_id() == RunConfig().run_id()
+    assert RunConfig.of(K=RunConfig.K).run_id() == RunConfig().run_id()
     assert settings_id({"a": 1e6}, {}) == settings_id({"a": 1_000_000}, {})
 
 
@@ -73,10 +73,10 @@ def _write(path: Path, config: RunConfig) -> None:
 @pytest.mark.parametrize("name", ["seed1-0123abcd", None])
 def test_an_old_record_is_found(name: str | None, tmp_path: Path) -> None:
     """Whether its folder is called as an older version called it, or as this one does."""
-    old, new = RunConfig(K=4, seed=1), NewerRun(K=4, seed=1)
+    old, new = RunConfig.of(K=4, seed=1), NewerRun(K=4, seed=1)
     folder = tmp_path / (name or f"seed1-{old.run_id()}")
     _write(folder, old)
-    _write(tmp_path / "seed1-ffffffff", RunConfig(K=4, seed=1, epochs=3))
+    _write(tmp_path / "seed1-ffffffff", RunConfig.of(K=4, seed=1, epochs=3))
     found = ConfigFolder(tmp_path / f"seed1-{new.run_id()}", new)
     assert found.path == folder
     assert found.record() is not None
@@ -88,7 +88,7 @@ def test_an_old_record_is_found(name: str | None, tmp_path: Path) -> None:
 
 
 def test_damaged_neighbours_are_passed_over(tmp_path: Path) -> None:
-    config = RunConfig(seed=1)
+    config = RunConfig.of(seed=1)
     for name, text in (("seed1-00000000", "{"), ("seed1-11111111", "[]")):
         _write(tmp_path / name, config)
         (tmp_path / name / "config.json").write_text(text)
@@ -96,9 +96,9 @@ def test_damaged_neighbours_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_old_settings_are_read_with_todays_defaults() -> None:
-    values = RunConfig(K=4).to_dict()
+    values = RunConfig.of(K=4).to_dict()
     del values["precision"]
-    assert RunConfig.from_dict(values) == RunConfig(K=4)
+    assert RunConfig.from_dict(values) == RunConfig.of(K=4)
     with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
         RunConfig.from_dict({**values, "depth": 3})
     with pytest.raises(UserError, match=r"missing \['arch'\]"):

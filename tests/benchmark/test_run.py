@@ -64,7 +64,7 @@ def test_config_round_trips_and_refuses_unknown_keys() -> None:
     assert RunConfig.from_dict(values) == RunConfig()
     with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
         RunConfig.from_dict({**values, "depth": 3})
-    assert RunConfig(epochs=3).run_id() != RunConfig().run_id()
+    assert RunConfig.of(epochs=3).run_id() != RunConfig().run_id()
 
 
 def test_a_config_of_a_preset_and_a_few_settings_is_the_command_lines() -> None:

@@ -11,7 +11,8 @@ import torch
 import kshot_core.sampling
 import kshot_core.sharing
 from kshot_core.sampling import SAMPLERS, sample
-from kshot_core.sharing import SHARING, Sharing, SharingOptions
+from kshot_core.sharing import SHARING, Sharing
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.space import Arch, Space, check_arch, encode
 from kshot_core.spaces import SPACES, MobileNetV2, NASBench201, NASBenchMacro
 from kshot_core.tasks import TASKS, Task
@@ -34,8 +35,8 @@ TRAINED = {"simplex"}
 
 
 def _sharing(name: str, seed: int = 0, encoding: str = "raw") -> Sharing:
-    options = SharingOptions(seed=seed, encoding=encoding)
-    return SHARING[name](SPACE, COPIES.get(name, 4), options)
+    strategy = SimplexSettings(encoding=encoding) if name == "simplex" else SHARING[name]
+    return strategy(SPACE, COPIES.get(name, 4), seed)
 
 
 @pytest.mark.parametrize("name", SHARING)
