@@ -180,7 +180,7 @@ def use_study(name: str, tmp_path: Path) -> None:
     assert study.answer(absent) == "No run yet."
     for job in jobs_of(study, "tiny"):
         if job.row == "K8":
-            write_run(tmp_path, job.run.to_dict())
+            write_run(tmp_path, job.run.flat())
     path = write_study(tmp_path, study, "tiny")
     data = write_all(path)
     assert study.answer(data) == "Training takes K = 8 30.0 s."

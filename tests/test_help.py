@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 import io
 import os
@@ -15,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.config.run import HELP, RunConfig, flag
+from benchmark.config.options import help_of as said_of
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig
+from benchmark.config.values import flag
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = (
@@ -94,8 +97,8 @@ def test_help_of_a_process_is_the_same() -> None:
 
 def test_run_explains_every_setting() -> None:
     text = help_of("run")
-    names = {field.name for field in dataclasses.fields(RunConfig)}
-    assert set(HELP) == names
+    known = RunConfig.known()
+    names = known.keys()
     # The seed of a run is counted up from --first-seed.
     for name in names - {"seed"}:
         assert re.search(rf"^  {flag(name)}\b", text, re.MULTILINE), (
@@ -104,11 +107,21 @@ def test_run_explains_every_setting() -> None:
     # Lines are broken at spaces and at hyphens.
     joined = "".join(text.split())
     for name in names - {"seed"}:
-        assert "".join(HELP[name].split()) in joined, f"{flag(name)}'s text is not in --help"
+        assert "".join(said_of(known, name).split()) in joined, (
+            f"{flag(name)}'s text is not in --help"
+        )
 
 
 def test_settings_are_explained_in_plain_words() -> None:
-    for name, said in HELP.items():
+    for name, ones in {**SearchConfig.known(), **RetrainConfig.known()}.items():
+        assert len({about.kind for _, about in ones}) == 1, f"{flag(name)} has one type"
+    for name, about in (
+        (name, about)
+        for job in (SearchConfig, RetrainConfig)
+        for name, ones in job.known().items()
+        for _, about in ones
+    ):
+        said = about.help
         assert 5 <= len(said) <= 100, name
         assert not said.endswith("."), name
         # argparse reads % as the start of a placeholder.

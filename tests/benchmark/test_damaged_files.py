@@ -31,7 +31,7 @@ from benchmark.search.folder import SearchFolder
 from kshot_core.search.methods import Evaluated
 
 LINE = '{"epoch": 1, "seconds": 0.5}\n'
-CONFIG = SearchConfig(run_config(), population=4, generations=2, parents=2)
+CONFIG = SearchConfig.of(**run_config().flat(), population=4, generations=2, parents=2)
 
 
 @dataclass(frozen=True)

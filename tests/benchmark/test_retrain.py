@@ -56,7 +56,7 @@ def run_tiny(
     config: RetrainConfig, results: Path, kill_after: int = 99, search: Any = None
 ) -> tuple[dict[str, Any], Path]:
     def progress(stage: str, done: int, total: int) -> None:
-        assert (stage, total) == ("retraining", config.epochs)
+        assert (stage, total) == ("retraining", config.recipe.epochs)
         if done == kill_after:
             raise Killed
 
@@ -150,7 +150,7 @@ def test_record_says_everything_and_files_hold_the_averaged_network(tmp_path: Pa
     assert record["data"]["trained_on"] == "digits"
 
     data = few("digits", DataRequest())
-    space = TINY.settings().build(data)
+    space = TINY.space.build(data)
     arch = space.from_string(ARCH)
     network = build_standalone(space, arch, 1)
     network.load_state_dict(load_file(path / "weights.safetensors"))
@@ -183,7 +183,7 @@ def test_records_are_read_by_the_report(tmp_path: Path) -> None:
 
 def test_killed_after_any_epoch_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
     whole, path = run_tiny(TINY, tmp_path / "whole")
-    for epoch in range(TINY.epochs + 1):
+    for epoch in range(TINY.recipe.epochs + 1):
         results = tmp_path / str(epoch)
         with pytest.raises(Killed):
             run_tiny(TINY, results, kill_after=epoch)
@@ -274,7 +274,7 @@ def test_nasbench201_cells_are_retrained_too(tmp_path: Path) -> None:
     config = tiny(space="nasbench201", arch=CELL, channels=4, cells=1, epochs=1)
     record, path = run_tiny(config, tmp_path)
     assert path.parent.name == "nasbench201"
-    space = config.settings().build(few("digits", DataRequest()))
+    space = config.space.build(few("digits", DataRequest()))
     assert record["params"] == space.params(space.from_string(CELL))
 
 

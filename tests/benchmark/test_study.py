@@ -28,7 +28,7 @@ def made(results: Path, names: tuple[str, ...], study: Study = TABLE9) -> None:
     """Finished runs of some rows at scale tiny."""
     for job in jobs_of(study, "tiny"):
         if job.row in names:
-            write_run(results, job.config.to_dict())
+            write_run(results, job.config.flat())
 
 
 def test_every_job_of_every_study_has_settings_that_work() -> None:
@@ -45,10 +45,10 @@ def test_every_job_of_every_study_has_settings_that_work() -> None:
 def test_a_job_is_done_where_its_record_lies_whatever_its_folder_is_called(tmp_path: Path) -> None:
     job = jobs_of(TABLE9, "tiny")[0]
     assert finished(tmp_path, job.config) is None
-    folder = write_run(tmp_path, job.config.to_dict())
+    folder = write_run(tmp_path, job.config.flat())
     assert folder != tmp_path / place_of(job.config)
     assert finished(tmp_path, job.config) == folder
-    other = dataclasses.replace(job.run, epochs=2)
+    other = job.run.changed(epochs=2)
     assert finished(tmp_path, other) is None
     # A record from before a setting was added is of that setting's default.
     path = folder / "config.json"
@@ -56,7 +56,7 @@ def test_a_job_is_done_where_its_record_lies_whatever_its_folder_is_called(tmp_p
     del values["width_distance"]
     path.write_text(json.dumps(values), encoding="utf-8")
     assert finished(tmp_path, job.config) == folder
-    assert finished(tmp_path, dataclasses.replace(job.run, width_distance=0.9)) is None
+    assert finished(tmp_path, job.run.changed(width_distance=0.9)) is None
 
 
 def test_common_settings_are_those_of_parts_that_were_run() -> None:
