@@ -27,6 +27,8 @@ class MeanCode(Sharing):
         archs: A of them, at least 1.
     """
 
+    code: Tensor
+
     def __init__(self, sharing: Sharing, archs: Sequence[Arch]) -> None:
         super().__init__()
         if not archs:
@@ -37,8 +39,7 @@ class MeanCode(Sharing):
 
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """The same code (A, K) for each."""
-        code: Tensor = self.code
-        return code.expand(len(archs), -1)
+        return self.code.expand(len(archs), -1)
 
     def reads(self, arch: Arch) -> Hashable:
         """Nothing of the architecture."""
