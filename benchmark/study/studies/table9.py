@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmark.study.definition import Picture, Row, Size, Study, Table
 from benchmark.study.figures import codes, copies, epochs, high_low, scatter
-from benchmark.study.tables import ranking
+from benchmark.study.tables import differences, ranking, transfer
 
 # Table 9 of the paper: mean and sd in percent over 10 runs, all 15,625 architectures.
 _PAPER = {
@@ -57,7 +57,7 @@ STUDY = Study(
     kind="rank",
     rows=tuple(_row(K) for K in _PAPER),
     sizes=SIZES,
-    answer=ranking.answer,
+    answer=differences.answer,
     tables=(
         Table(
             "table9",
@@ -67,6 +67,23 @@ STUDY = Study(
             ranking.NOTES,
             decimals=1,
             formats={"p_value": ".2g"},
+        ),
+        Table(
+            "differences",
+            "Differences from K = 1",
+            differences.table,
+            differences.LABELS,
+            differences.NOTES,
+            decimals=1,
+            formats=differences.FORMATS,
+        ),
+        Table(
+            "transfer",
+            "Against the truth of other data sets",
+            transfer.table,
+            transfer.LABELS,
+            transfer.NOTES,
+            decimals=1,
         ),
     ),
     figures=(
