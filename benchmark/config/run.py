@@ -16,6 +16,7 @@ from benchmark.config.ids import defaults_of, read_settings, settings_id
 from benchmark.config.presets import preset
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
+from kshot_core.evaluation.other_codes import SCORE_CODES
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.training.recipe import Recipe
@@ -25,6 +26,7 @@ SCORING = (
     "score_images",
     "score_batch_size",
     "score_paths",
+    "score_codes",
     "track_every",
     "track_archs",
     "truth_column",
@@ -92,6 +94,7 @@ class RunConfig:
     score_images: int = 0
     score_batch_size: int = 256
     score_paths: int = 1
+    score_codes: str = "own"
     track_every: int = 0
     track_archs: int = 100
     train_images: int = 0
@@ -109,6 +112,9 @@ class RunConfig:
         one_of("--encoding", self.encoding, ("raw", "canonical"))
         if not 0 < self.output_scale < float("inf"):
             raise UserError(f"--output-scale must be above 0, got {self.output_scale}")
+        one_of("--score-codes", self.score_codes, SCORE_CODES)
+        if self.K == 1 and self.score_codes != "own":
+            raise UserError(f"--score-codes {self.score_codes} needs more than one copy, got --K 1")
         one_of("--batch-norm", self.batch_norm, ("batch", "running"))
         least = {"K": 1, "seed": 0, "hidden": 1, "channels": 1, "cells": 1, "score_batch_size": 2}
         least |= {
@@ -276,12 +282,13 @@ HELP = SPACE_HELP | {
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",
     "score_paths": "architectures scored in one pass; more than 1 may pay on a GPU, and rounds",
+    "score_codes": "own: each architecture's; mean: one for all; shuffled: another architecture's",
     "track_every": "measure tau on a few architectures every so many epochs; 0 for never",
     "track_archs": "architectures to measure tau on while training",
     "train_images": "how many training images to use, the first ones; 0 for all",
     "split_seed": "seed of the split where no published split file is found",
     "held_out": "training images held out for ranking, of an image folder; 0 for its default",
-    "image_size": "height and width of an image folder's images; 0 for 224",
+    "image_size": "pixels a side: of an image folder (0: 224), or what CIFAR's 32 shrink to",
     "jitter": "colour jitter of an image folder's training images",
     "truth_column": "column of the truth table to compare with, e.g. cifar10/test/200ep/mean",
 }
