@@ -6,7 +6,6 @@ needs a scale, a weight or any stand-alone accuracy.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from benchmark.config.run import RunConfig
-from benchmark.records.load import load_predictions
+from benchmark.records.load import load_config, load_predictions
 from benchmark.study.definition import StudyData
 from benchmark.study.paired import Difference
 from benchmark.study.ranked import NAMES, datasets, groups
@@ -131,8 +130,7 @@ def _scores(predictions: NDArray[np.void], index: NDArray[np.uint32]) -> Scores:
 
 def _parameters(folder: Path, index: NDArray[np.uint32]) -> Scores:
     """Parameters on live edges (A,)."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    space = RunConfig.from_dict(config).space_settings().without_images()
+    space = RunConfig.from_dict(load_config(folder)).space_settings().without_images()
     assert isinstance(space, Listable)
     archs = [space.canonical(space.from_index(int(one))) for one in index]
     return np.array([space.params(arch) for arch in archs], dtype=np.float64)
