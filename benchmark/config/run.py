@@ -99,6 +99,9 @@ class RunConfig(Job):
                 raise UserError(
                     f"{flag(name)} must be at least {smallest}, got {getattr(self, name)}"
                 )
+        codes = self.scoring.score_codes
+        if self.K == 1 and codes != "own":
+            raise UserError(f"--score-codes {codes} needs more than one copy, got --K 1")
 
     @property
     def label(self) -> str:
@@ -162,7 +165,11 @@ def run_config(
     """A preset's settings, overridden; what a preset says of searches is passed over.
 
     One copy is one-shot whatever maps architectures to codes, and a training shorter than the
-    preset's is not all warm-up.
+    preset's is not all warm-up. A strategy has a warm-up of its own where none is asked for:
+    few-shot copies start from a one-shot supernet that is trained for half of the epochs (Zhao et
+    al. 2021, whose sub-supernets take over trained weights), and random codes, which the paper
+    never changes, are there from the first step. ``warmup`` and ``warmup_epochs`` give both the
+    warm-up at 1/K that the others have.
 
     Args:
         name: of the preset.
@@ -188,4 +195,19 @@ def run_config(
     elif sharing == "one-shot" and K > 1:
         raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
     given |= {"K": K} | ({} if sharing is None else {"sharing": sharing})
+    values |= _own_warmup(sharing, {**values, **wanted}, wanted)
     return RunConfig.assembled(given, {**values, **offered})
+
+
+def _own_warmup(
+    sharing: str | None, values: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a strategy says of the warm-up, where the settings asked for say nothing of it."""
+    if {"warmup", "warmup_epochs"} & wanted.keys():
+        return {}
+    if sharing == "random":
+        return {"warmup_epochs": 0}
+    if sharing == "few-shot":
+        epochs = values.get("epochs", RunConfig.training.epochs)
+        return {"warmup": "one-shot", "warmup_epochs": epochs // 2}
+    return {}

@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flat
 from benchmark.records.rows import AGAIN, Required, as_table, parse, read_row
 
 _REQUIRED: Required = {
@@ -121,6 +122,20 @@ def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
     if codes.size == 0 or codes.min() < 0 or codes.max() > 1.001:
         raise UserError(f"{path} should hold codes from 0 to 1, at least one; {again}")
     return codes
+
+
+def load_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run or search by name alone, as ``config.json`` has them.
+
+    Raises:
+        UserError: the file is absent or no JSON object.
+    """
+    path = folder / "config.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the settings {path}: {error}") from None
+    return flat(parse(text, str(path)))
 
 
 def load_log(run: Path) -> pd.DataFrame:

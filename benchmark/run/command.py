@@ -114,7 +114,9 @@ def run(request: Request) -> list[dict[str, Any]]:
         UserError: bad input, found before training where it can be.
     """
     check_writable(request.places.results)
-    for config in {c.changed(seed=0, K=1, sharing="one-shot") for c in request.configs}:
+    for config in {
+        c.changed(seed=0, K=1, sharing="one-shot", score_codes="own") for c in request.configs
+    }:
         # Both are quick next to training: what is wrong with them is said first, and a download
         # happens once, not in every process.
         load_target(config, request.places)

@@ -164,7 +164,9 @@ def build_trainer(
     shared, sharing = build_supernet(config, space, device)
     try:
         sampler = config.sampler.made()(space)
-        widths = WidthRegularisation(space.num_choices, space.width_sites, config.widths)
+        widths = WidthRegularisation(
+            space.num_choices, space.width_sites, config.widths, space.canonical
+        )
         return Trainer(
             shared,
             sharing,

@@ -93,7 +93,7 @@ class Recipe:
     )
     warmup: str = setting(
         "uniform",
-        "codes of those epochs: uniform (1/K), own, or one-shot (copy 0, then all from it)",
+        "codes of those: uniform (1/K), own, or one-shot (copy 0, then all from it)",
         needs=SEVERAL_COPIES,
     )
     schedule: str = setting(
