@@ -11,8 +11,6 @@ import numpy as np
 import torch
 
 from benchmark.config.run import RunConfig
-from benchmark.metrics.bootstrap import value_or_none
-from benchmark.metrics.correlation import kendall_tau_b
 from benchmark.records import environment
 from benchmark.records.load import PREDICTION
 from benchmark.records.run_folder import RunFolder
@@ -29,6 +27,8 @@ from benchmark.train.supernet import (
     weights_by_epoch,
 )
 from kshot_core.evaluation.scores import predict
+from kshot_core.metrics.bootstrap import value_or_none
+from kshot_core.metrics.correlation import kendall_tau_b
 from kshot_core.space import Arch
 from kshot_core.tasks.images import ImageSet
 
