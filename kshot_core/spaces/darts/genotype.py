@@ -112,7 +112,7 @@ def read(text: str) -> tuple[Cell, Cell]:
         if not isinstance(call, ast.Call) or call.args or not call.keywords:
             raise ValueError
         fields = {str(one.arg): _literal(one.value) for one in call.keywords}
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         raise ValueError(f"{_WANTED}, got {text[:120]!r}") from None
     return cells_of(fields)
 
@@ -167,9 +167,9 @@ def _edge(name: str, node: int, edge: object) -> tuple[int, int]:
 
 
 def _literal(node: ast.expr) -> object:
-    """The value of a literal, or of ``range(2, 6)``, as Python 3 prints a concatenation."""
+    """The value of a literal, or of a ``range``, as which Python 3 prints a concatenation."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
         bounds = [ast.literal_eval(bound) for bound in node.args]
-        if bounds == [NODES.start, NODES.stop]:
-            return list(NODES)
+        if len(bounds) == 2 and all(type(bound) is int for bound in bounds):
+            return list(range(bounds[0], bounds[1])[:_LONGEST])
     return ast.literal_eval(node)

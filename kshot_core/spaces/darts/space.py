@@ -220,10 +220,10 @@ class DARTS:
         An edge is that of all cells of a kind.
         """
         parts = name.split(".")
-        if parts[0] != "cells" or parts[2] != "edges":
+        if parts[1] != "cells" or parts[3] != "edges":
             return "fixed"
         kinds = [CELLS[place.reduces] for place in self.places()]
-        return "-".join([kinds[int(parts[1])], *parts[3:5]])
+        return "-".join([kinds[int(parts[2])], *parts[4:6]])
 
     def supernet(self) -> nn.Module:
         """The weight-sharing network, called as ``supernet(images, arch)``."""
@@ -253,7 +253,7 @@ class Supernet(nn.Module):
     def __init__(self, space: DARTS) -> None:
         super().__init__()
         self.space = space
-        every = [(node, source, range(len(OPERATIONS))) for node, source in EDGES]
+        every = [(node, source, range(space.num_operations)) for node, source in EDGES]
         self.network = space.network((every, every), alone=False)
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
