@@ -7,6 +7,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,11 +24,13 @@ from kshot_core.spaces.darts.genotype import (
     NUM_SITES,
     OPERATIONS,
     cell_of,
+    cells_of,
     choices_of,
     live,
     read,
     written,
 )
+from kshot_core.spaces.darts.network import FactorizedReduce
 from kshot_core.streams import seeded
 from kshot_core.weights.bank import KShot
 
@@ -111,18 +114,14 @@ def _table(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
-def _arch_of(values: dict[str, object]) -> Arch:
-    arch: Arch = ()
+def _arch_of(values: dict[str, Any]) -> Arch:
+    fields: dict[str, object] = {}
     for cell in ("normal", "reduce"):
-        edges = [
-            sorted(
-                (values[f"{cell}/{node}/{at}/input"], OPERATIONS.index(values[f"{cell}/{node}/{at}/op"]))  # type: ignore[arg-type]
-                for at in (0, 1)
-            )
-            for node in NODES
-        ]  # fmt: skip
-        arch += choices_of(tuple(map(tuple, edges)))  # type: ignore[arg-type]
-    return arch
+        keys = [f"{cell}/{node}/{at}" for node in NODES for at in (0, 1)]
+        fields[cell] = [(values[f"{key}/op"], values[f"{key}/input"]) for key in keys]
+        fields[f"{cell}_concat"] = list(NODES)
+    normal, reduction = cells_of(fields)
+    return choices_of(normal) + choices_of(reduction)
 
 
 def _uncounted(arch: Arch) -> int:
@@ -170,8 +169,8 @@ def test_costs_are_those_of_the_built_network(arch: Arch) -> None:
 def test_a_genotype_says_all_of_an_architecture(arch: Arch) -> None:
     text = SPACE.to_string(arch)
     assert SPACE.from_string(text) == arch
-    namespace: dict[str, object] = {"Genotype": dict}
-    genotype = eval(text, namespace)  # noqa: S307 - what DARTS's users do with it
+    # It is Python code, which is how DARTS's users take it up.
+    genotype = eval(text, {"Genotype": dict})
     assert genotype["normal_concat"] == genotype["reduce_concat"] == [2, 3, 4, 5]
     # In either order of a node's edges.
     for name in ("normal", "reduce"):
@@ -267,8 +266,6 @@ def test_only_the_path_gets_gradients() -> None:
 
 def test_a_reduction_halves_even_and_odd_sizes() -> None:
     """By hand: even pixels in the first channels, odd ones in the others, none past the edge."""
-    from kshot_core.spaces.darts.network import FactorizedReduce
-
     for size in (4, 5):
         layer = FactorizedReduce(1, 2, False, False)
         layer.norm = nn.Identity()  # type: ignore[assignment]
