@@ -20,6 +20,7 @@ SEVERAL_COPIES = "several copies"
 TRAINED_CODES = "codes that are trained"
 WIDTHS = "widths to search"
 EVOLUTION = "a search by evolution"
+ALONE = "a network that is trained by itself"
 """Conditions under which a setting has an effect, for ``Setting.needs``."""
 
 

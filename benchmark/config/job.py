@@ -115,6 +115,25 @@ class Job(ABC):
                 found |= {one: [("", about)] for one, about in settings_of(default).items()}
         return found
 
+    @classmethod
+    def fitting(cls, values: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """A preset's settings, less those of parts that it chose and others were wanted for.
+
+        Args:
+            values: the preset's.
+            wanted: settings that come before them.
+        """
+        known = cls.known()
+
+        def fits(name: str) -> bool:
+            part = known[name][0][0].partition(" ")[0].removeprefix("--")
+            if not part:
+                return True
+            chosen = values.get(part, known[part][0][1].default)
+            return bool(wanted.get(part, chosen) == chosen)
+
+        return {name: value for name, value in values.items() if name in known and fits(name)}
+
     def changed(self, **settings: Any) -> Self:
         """The same with other values of some settings; another part has its own defaults.
 

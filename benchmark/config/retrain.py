@@ -16,7 +16,7 @@ from benchmark.config.job import Job
 from benchmark.config.space import StandaloneSpace
 from benchmark.config.values import flag
 from kshot_core.retraining.trainer import RetrainRecipe
-from kshot_core.settings import plain_settings, setting
+from kshot_core.settings import ALONE, plain_settings, setting
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ class RetrainConfig(Job):
         """The folder of the retraining, relative to the results folder."""
         seed = f"seed{self.seed}-{self.run_id()}"
         return Path("retrained", self.dataset.name, self.space.name, seed)
+
+    def conditions(self) -> dict[str, bool]:
+        """See ``Job.conditions``."""
+        return {ALONE: True}
 
 
 def quick(dataset: str, space: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from benchmark.config.values import flag
 from kshot_core.checks import check_at_least
 from kshot_core.evaluation.settings import ScoringSettings
 from kshot_core.sampling import SAMPLERS
-from kshot_core.settings import SEVERAL_COPIES, TRAINED_CODES, WIDTHS, setting
+from kshot_core.settings import ALONE, SEVERAL_COPIES, TRAINED_CODES, WIDTHS, setting
 from kshot_core.sharing import SHARING
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthSettings
@@ -138,6 +138,7 @@ class RunConfig(Job):
         """See ``Job.conditions``."""
         several = self.K > 1
         return {
+            ALONE: False,
             SEVERAL_COPIES: several,
             TRAINED_CODES: several and self._trains_codes(),
             WIDTHS: several and self._searches_widths() and self._trains_codes(),
@@ -162,9 +163,10 @@ def run_config(
     settings: Mapping[str, Any],
     offered: Mapping[str, Any] = {},
 ) -> RunConfig:
-    """A preset's settings, overridden; what a preset says of searches is passed over.
+    """A preset's settings, overridden.
 
-    One copy is one-shot whatever maps architectures to codes, and a training shorter than the
+    What a preset says of searches, or of another space than the one asked for, is passed over. One
+    copy is one-shot whatever maps architectures to codes, and a training shorter than the
     preset's is not all warm-up. A strategy has a warm-up of its own where none is asked for:
     few-shot copies start from a one-shot supernet that is trained for half of the epochs (Zhao et
     al. 2021, whose sub-supernets take over trained weights), and random codes, which the paper
@@ -181,9 +183,8 @@ def run_config(
     Raises:
         UserError: no such preset, no such setting, or settings that cannot work.
     """
-    known = RunConfig.known()
-    values = {key: value for key, value in preset(name, dataset).items() if key in known}
-    wanted = {**offered, **settings}
+    wanted = {"dataset": dataset, **offered, **settings}
+    values = RunConfig.fitting({"dataset": dataset, **preset(name, dataset)}, wanted)
     if "epochs" in wanted and "warmup_epochs" in values:
         values["warmup_epochs"] = min(values["warmup_epochs"], max(0, wanted["epochs"] // 2))
     given = {**settings, "dataset": dataset, "preset": name}

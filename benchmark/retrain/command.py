@@ -23,6 +23,7 @@ from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars, progress_bars
 from benchmark.cli.text import is_file, read_path
 from benchmark.config.arch_file import read_arch
+from benchmark.config.job import check_used
 from benchmark.config.options import (
     add_results,
     add_settings,
@@ -93,6 +94,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     else:
         dataset = given.dataset or RetrainConfig.dataset.name
         config = config_of_text(given.preset, given.arch, dataset, structure | settings)
+    check_used({**structure, **settings}, [config])
     return Request(config, search, Places(given.results, given.data), choose_device(given.device))
 
 

@@ -12,9 +12,10 @@ import torch
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
 from benchmark.records.run_folder import RunFolder
-from benchmark.train.setup import Places, load_images, ranked_space
+from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.supernet import Supernet, stored_supernet
 from benchmark.workers.jobs import run_all
+from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch

@@ -82,7 +82,8 @@ def test_a_new_space_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setitem(SPACES, "narrow", Narrow)  # type: ignore[arg-type]
     assert SpaceSettings("narrow", half=True).build(DATA) == Narrow(16, 5, 3, 9, 2, half=True)
     (config, _) = parse(["--space", "narrow", "--half", "--channels", "8"]).configs
-    assert config.space == SpaceSettings("narrow", half=True, channels=8)
+    # What the preset says of its own space is of that one alone.
+    assert config.space == SpaceSettings("narrow", half=True, channels=8, cells=5)
     assert config.to_dict()["space"]["half"] is True
     with pytest.raises(UserError, match="--half is a setting of --space narrow; this run's space"):
         parse(["--half"])
@@ -98,8 +99,8 @@ def test_networks_trained_by_themselves_have_fewer_settings() -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "space": (
-        {"space": "darts"},
-        "--space is one of mobilenetv2, nasbench201, nasbench_macro, got 'darts'",
+        {"space": "enas"},
+        "--space is one of darts, mobilenetv2, nasbench201, nasbench_macro, proxyless, got 'enas'",
     ),
     "no stride": ({"stages": "32x4"}, "like 32x4/2,40x4/2, got '32x4'"),
     "words": ({"stages": "many"}, "stages are channels x layers / stride"),
