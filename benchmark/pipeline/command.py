@@ -35,15 +35,20 @@ from benchmark.config.options import (
 from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig, search_config
-from benchmark.datasets import ImageData
-from benchmark.pipeline.stages import Machine, Outcome, of_images, retrain, run_stage, search, train
+from benchmark.pipeline.stages import (
+    Machine,
+    Outcome,
+    check_searches,
+    retrain,
+    run_stage,
+    search,
+    train,
+)
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
-from benchmark.retrain.execute import check_retraining
 from benchmark.search.command import APART, SUPERNET, outcome_lines
-from benchmark.search.execute import searched_space
-from benchmark.train.setup import Places, load_images
+from benchmark.train.setup import Places
 from benchmark.workers.jobs import num_cores
 from benchmark.workers.relay import Relay
 
@@ -119,7 +124,8 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     """
     check_writable(request.places.results)
     searches = list(dict.fromkeys(request.searches))
-    _check(request, searches)
+    what = f"--retrain-preset {request.retrain_preset}"
+    check_searches(request.machine, searches, partial(_retraining, request), what)
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
@@ -141,27 +147,6 @@ def _work(
     found = every("search", search, searches)
     work = {_retraining(request, read_arch(path / "arch.json")): path for _, path in found}
     return found, every("retraining", retrain, list(work.items()))
-
-
-def _check(request: Request, searches: list[SearchConfig]) -> None:
-    """Say what is wrong with data, limits and retraining before anything is trained."""
-    images: dict[tuple[Any, ...], ImageData] = {}
-    for one in searches:
-        key = of_images(one.run)
-        if key not in images:
-            images[key] = load_images(one.run, request.places)
-        searched_space(one, request.places, images[key])
-    largest = []
-    for one in searches:
-        space = one.run.space.without_images()
-        arch = space.to_string(space.extremes()[1])
-        found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
-        largest.append(_retraining(request, found))
-    for config in dict.fromkeys(largest):
-        try:
-            check_retraining(config, request.places, request.device)
-        except UserError as error:
-            raise UserError(f"--retrain-preset {request.retrain_preset}: {error}") from None
 
 
 def _retraining(request: Request, found: FoundArch) -> RetrainConfig:

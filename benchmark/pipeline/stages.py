@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import torch
 
-from benchmark.config.arch_file import read_arch
+from benchmark.cli.errors import UserError
+from benchmark.config.arch_file import FoundArch, read_arch
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
-from benchmark.retrain.execute import retrain_one
-from benchmark.search.execute import search_one
+from benchmark.datasets import ImageData
+from benchmark.retrain.execute import check_retraining, retrain_one
+from benchmark.search.execute import search_one, searched_space
 from benchmark.train.setup import Places, load_images
 from benchmark.train.supernet import trained_supernet
 from benchmark.workers.jobs import run_all
@@ -77,6 +79,42 @@ def run_stage(
         results[position] = result
         tell(f"{what} {len(results)} of {len(work)}")
     return [results[position] for position in range(len(work))]
+
+
+def check_searches(
+    machine: Machine,
+    searches: Sequence[SearchConfig],
+    retraining: Callable[[FoundArch], RetrainConfig] | None,
+    what: str = "retraining",
+) -> None:
+    """Say what is wrong with data, limits and retraining before anything is trained.
+
+    Args:
+        machine: what searches and retrainings will be done with.
+        searches: what is to be searched.
+        retraining: how what is found will be trained by itself; None where it will not.
+        what: where the settings of retraining come from, for a message.
+
+    Raises:
+        UserError: bad input, limits that nothing keeps, or a package that is missing.
+    """
+    images: dict[tuple[Any, ...], ImageData] = {}
+    largest: dict[RetrainConfig, None] = {}
+    for one in searches:
+        key = of_images(one.run)
+        if key not in images:
+            images[key] = load_images(one.run, machine.places)
+        searched_space(one, machine.places, images[key])
+        if retraining is not None:
+            space = one.run.space.without_images()
+            arch = space.to_string(space.extremes()[1])
+            found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
+            largest[retraining(found)] = None
+    for config in largest:
+        try:
+            check_retraining(config, machine.places, machine.device)
+        except UserError as error:
+            raise UserError(f"{what}: {error}") from None
 
 
 def train(machine: Machine, tell: Tell, config: RunConfig) -> None:

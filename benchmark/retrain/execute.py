@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from benchmark.datasets import DataRequest, ImageData, Splits
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.retrain.export import check_exporter, export_onnx, export_weights
+from benchmark.train.epochs import Progress, restored, run_epochs
 from benchmark.train.setup import Places
-from benchmark.train.supernet import Progress
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
 from kshot_core.space import Arch, Space
@@ -71,10 +72,19 @@ def retrain_one(
         # The others read what the first one wrote, and write nothing.
         processes.wait()
         environment.forget_peak_memory(device)
-        log = _restore(folder, training)
+        log = restored(folder, training)
         # Before the first process may remove what the others still read.
         processes.wait()
-        _train(folder, training, log, progress, processes)
+        run_epochs(
+            folder,
+            training,
+            config.recipe.epochs,
+            log,
+            partial(progress, "retraining"),
+            # An epoch is long.
+            lambda: True,
+            processes.is_first,
+        )
         if processes.is_first:
             record = {
                 "schema": 1,
@@ -182,45 +192,6 @@ def _build(
         return Retraining(network, images, recipe, config.seed, processes.average)
     except ValueError as error:
         raise UserError(f"{error}; change --batch-size") from None
-
-
-def _restore(folder: ConfigFolder, training: Retraining) -> list[dict[str, Any]]:
-    """Take up the last checkpoint, if there is one, and return the log up to it."""
-    state = folder.load_checkpoint()
-    if state is None:
-        return []
-    try:
-        training.restore(state)
-    except ValueError as error:
-        raise UserError(
-            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
-        ) from None
-    return folder.load_log(training.epoch)
-
-
-def _train(
-    folder: ConfigFolder,
-    training: Retraining,
-    log: list[dict[str, Any]],
-    progress: Progress,
-    processes: Processes,
-) -> None:
-    """Train to the last epoch, with a checkpoint after each."""
-    num_epochs = training.recipe.epochs
-    progress("retraining", training.epoch, num_epochs)
-    while training.epoch < num_epochs:
-        started = time.perf_counter()
-        try:
-            figures: dict[str, Any] = dict(training.run_epoch())
-        except DivergedError as error:
-            raise UserError(f"{folder.path}: {error}") from None
-        figures["seconds"] = round(time.perf_counter() - started, 3)
-        log.append(figures)
-        if processes.is_first:
-            # The log goes first: a checkpoint never is ahead of it.
-            folder.save_log(log)
-            folder.save_checkpoint(training.state())
-        progress("retraining", training.epoch, num_epochs)
 
 
 def _judge(

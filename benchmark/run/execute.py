@@ -16,11 +16,10 @@ from benchmark.records.load import PREDICTION
 from benchmark.records.run_folder import RunFolder
 from benchmark.run.compare import compare
 from benchmark.run.scoring import score
+from benchmark.train.epochs import Clock, Progress
 from benchmark.train.setup import Places, Target, load_images, load_target, ranked_space
 from benchmark.train.supernet import (
     WEIGHTS,
-    Clock,
-    Progress,
     Supernet,
     load_weights,
     trained_supernet,

@@ -17,8 +17,9 @@ from benchmark.records import environment
 from benchmark.search.folder import SearchFolder
 from benchmark.search.scoring import scorer
 from benchmark.search.truth import SearchTruth
+from benchmark.train.epochs import Progress
 from benchmark.train.setup import Places, load_images
-from benchmark.train.supernet import Progress, Supernet, trained_supernet
+from benchmark.train.supernet import Supernet, trained_supernet
 from benchmark.views.drawing import draw, is_drawable, save_figure
 from benchmark.views.front import front_figure
 from kshot_core.search.limits import check_reachable

@@ -10,18 +10,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmark.cli.errors import UserError
 from benchmark.config.arch_file import FoundArch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
-from benchmark.datasets import ImageData
-from benchmark.pipeline.stages import Machine, of_images, retrain, run_stage, search, train
+from benchmark.pipeline.stages import (
+    Machine,
+    check_searches,
+    of_images,
+    retrain,
+    run_stage,
+    search,
+    train,
+)
 from benchmark.records.files import check_writable
-from benchmark.retrain.execute import check_retraining
 from benchmark.run.execute import run_one
-from benchmark.search.execute import searched_space
 from benchmark.study.definition import Size, Study
 from benchmark.study.jobs import finished, jobs_of, retraining_of
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
@@ -64,7 +68,7 @@ def run_study(
             return
         retrains = study.kind == "search+retrain"
         searches = [job.config for job in missing if isinstance(job.config, SearchConfig)]
-        _check_searches(searches, size if retrains else None, machine)
+        check_searches(machine, searches, partial(_retraining, size) if retrains else None)
         supernets = [one.training_only() for job in missing for one in job.supernets()]
         every("supernet", train, list(dict.fromkeys(supernets)))
         every("search", search, list(dict.fromkeys(searches)))
@@ -91,26 +95,9 @@ def _check_runs(runs: Sequence[RunConfig], places: Places) -> None:
             ranked_space(one, load_images(one, places))
 
 
-def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine: Machine) -> None:
-    """Say what is wrong with data, limits and retraining before anything is trained."""
-    images: dict[tuple[Any, ...], ImageData] = {}
-    largest: dict[RetrainConfig, None] = {}
-    for one in searches:
-        key = of_images(one.run)
-        if key not in images:
-            images[key] = load_images(one.run, machine.places)
-        searched_space(one, machine.places, images[key])
-        if size is not None:
-            space = one.run.space.without_images()
-            arch = space.to_string(space.extremes()[1])
-            found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
-            given = dict(size.retrain)
-            largest[config_of_found(size.retrain_preset, found, found.dataset, given)] = None
-    for config in largest:
-        try:
-            check_retraining(config, machine.places, machine.device)
-        except UserError as error:
-            raise UserError(f"retraining: {error}") from None
+def _retraining(size: Size, found: FoundArch) -> RetrainConfig:
+    """How what a search finds will be trained by itself; any seed stands for all."""
+    return config_of_found(size.retrain_preset, found, found.dataset, size.retrain)
 
 
 def _rank(machine: Machine, tell: Tell, config: RunConfig) -> None:

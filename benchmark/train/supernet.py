@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import re
 import statistics
-import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,36 +27,20 @@ from benchmark.datasets import ImageData
 from benchmark.records import environment
 from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
+from benchmark.train.epochs import Clock, Progress, restored, run_epochs
 from benchmark.train.setup import Places, build_supernet, build_trainer
 from kshot_core.sharing import Sharing
 from kshot_core.space import Space
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.states import part_of
 from kshot_core.training.steps import Engine, run_step
-from kshot_core.training.trainer import DivergedError, Trainer
+from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
 
 WEIGHTS = "supernet.safetensors"
 """The file of the weights after the last epoch, in a supernet's folder."""
 EPOCH_WEIGHTS = "epoch{}.safetensors"
 """The file of those after an earlier one."""
-
-# Progress of one run: what it is doing, how much is done, of how much.
-Progress = Callable[[str, int, int], None]
-
-
-class Clock:
-    """Says when the next checkpoint is due."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.last = seconds, time.monotonic()
-
-    def due(self) -> bool:
-        """Whether enough time has passed; if so, start over."""
-        if time.monotonic() - self.last < self.seconds:
-            return False
-        self.last = time.monotonic()
-        return True
 
 
 @dataclass(frozen=True)
@@ -132,11 +115,18 @@ def trained_supernet(
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
         environment.forget_peak_memory(device)
-        log = _restore(folder, trainer)
+        log = restored(folder, trainer)
         # Before the first process may remove what the others still read.
         processes.wait()
-        _train(
-            folder, trainer, log, progress, Clock(checkpoint_seconds), config.ranking.track_every
+        run_epochs(
+            folder,
+            trainer,
+            config.training.epochs,
+            log,
+            partial(progress, "training"),
+            Clock(checkpoint_seconds).due,
+            processes.is_first,
+            partial(_keep, folder, trainer, config.ranking.track_every),
         )
         seconds = [epoch["seconds"] for epoch in log]
         record = {
@@ -225,49 +215,10 @@ def _save_weights(path: Path, trainer: Trainer) -> None:
     write_atomically(path, lambda temporary: save_file(state, temporary))
 
 
-def _restore(folder: ConfigFolder, trainer: Trainer) -> list[dict[str, Any]]:
-    """Take up the last checkpoint, if there is one, and return the log up to it."""
-    state = folder.load_checkpoint()
-    if state is None:
-        return []
-    try:
-        trainer.restore(state)
-    except ValueError as error:
-        raise UserError(
-            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
-        ) from None
-    return folder.load_log(trainer.epoch)
+def _keep(folder: ConfigFolder, trainer: Trainer, every: int, epoch: int) -> None:
+    """Keep the weights of every so many epochs, and not only the last.
 
-
-def _train(
-    folder: ConfigFolder,
-    trainer: Trainer,
-    log: list[dict[str, Any]],
-    progress: Progress,
-    clock: Clock,
-    keep_every: int,
-) -> None:
-    """Train to the last epoch, with checkpoints as the clock says; ``log`` is continued in place.
-
-    The weights of every ``keep_every``-th epoch stay, so that whoever ranks can say how a ranking
-    came about; 0 keeps none but the last.
+    Whoever ranks can say then how a ranking came about; 0 keeps none of them.
     """
-    num_epochs = trainer.recipe.epochs
-    progress("training", trainer.epoch, num_epochs)
-    while trainer.epoch < num_epochs:
-        started = time.perf_counter()
-        try:
-            figures: dict[str, Any] = dict(trainer.run_epoch())
-        except (DivergedError, FloatingPointError) as error:
-            raise UserError(f"{folder.path}: {error}") from None
-        figures["seconds"] = round(time.perf_counter() - started, 3)
-        log.append(figures)
-        progress("training", trainer.epoch, num_epochs)
-        if not trainer.processes.is_first:
-            continue
-        if keep_every and trainer.epoch % keep_every == 0 and trainer.epoch < num_epochs:
-            _save_weights(folder.path / EPOCH_WEIGHTS.format(trainer.epoch), trainer)
-        if trainer.epoch == num_epochs or clock.due():
-            # The log goes first: a checkpoint never is ahead of it.
-            folder.save_log(log)
-            folder.save_checkpoint(trainer.state())
+    if every and epoch % every == 0 and epoch < trainer.recipe.epochs:
+        _save_weights(folder.path / EPOCH_WEIGHTS.format(epoch), trainer)

@@ -58,7 +58,7 @@ def folder(path: Path, **changes: Any) -> ConfigFolder:
 
 def search_folder(results: Path) -> SearchFolder:
     """A folder of a search."""
-    return SearchFolder(results, CONFIG, CONFIG.run.space_settings().without_images())
+    return SearchFolder(results, CONFIG, CONFIG.run.space.without_images())
 
 
 def refused(call: Callable[[], object], *words: str) -> None:

@@ -16,7 +16,7 @@ from benchmark.study.command import main, plan_lines
 from benchmark.study.common import common, effective
 from benchmark.study.definition import Study
 from benchmark.study.file import load_study, write_study
-from benchmark.study.jobs import finished, jobs_of, place_of
+from benchmark.study.jobs import finished, jobs_of
 from benchmark.study.plan import plan
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
@@ -46,7 +46,7 @@ def test_a_job_is_done_where_its_record_lies_whatever_its_folder_is_called(tmp_p
     job = jobs_of(TABLE9, "tiny")[0]
     assert finished(tmp_path, job.config) is None
     folder = write_run(tmp_path, job.config.flat())
-    assert folder != tmp_path / place_of(job.config)
+    assert folder != tmp_path / job.run.place()
     assert finished(tmp_path, job.config) == folder
     other = job.run.changed(epochs=2)
     assert finished(tmp_path, other) is None
