@@ -59,7 +59,7 @@ class Job(ABC):
         config = cls._built({**offered, **given})
         missing = [name for name in given if name not in config.flat()]
         if missing:
-            raise UserError(config.refusal(missing[0]))
+            raise UserError(_refusal(missing[0], [config]))
         return config
 
     @classmethod
@@ -222,11 +222,13 @@ class Job(ABC):
                 found[name] = needs
         return found
 
-    def refusal(self, name: str) -> str:
-        """Why this config has no setting of a name that others of its kind have."""
-        known = self.known()
-        part = known[name][0][0].partition(" ")[0].removeprefix("--")
-        return f"{refusal(known, name)}; this {self.what}'s {part} is {self.flat()[part]}"
+
+def _refusal(name: str, configs: Sequence[Job]) -> str:
+    """Why none of the configs has a setting of a name that others of their kind have."""
+    known = configs[0].known()
+    part = known[name][0][0].partition(" ")[0].removeprefix("--")
+    chosen = dict.fromkeys(config.flat()[part] for config in configs)
+    return f"{refusal(known, name)}; this {configs[0].what}'s {part} is {' or '.join(chosen)}"
 
 
 def check_used(given: Mapping[str, Any], configs: Sequence[Job]) -> None:
@@ -242,7 +244,7 @@ def check_used(given: Mapping[str, Any], configs: Sequence[Job]) -> None:
     for name in given:
         having = [config for config in configs if name in config.flat()]
         if not having:
-            raise UserError(configs[0].refusal(name))
+            raise UserError(_refusal(name, configs))
         needs = [config.idle().get(name) for config in having]
         if all(needs):
             wanted = needs[0] or ""

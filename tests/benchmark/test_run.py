@@ -118,11 +118,11 @@ WRONG = {
     "unknown schedule": (["--schedule", "both"], "--schedule is one of"),
     "another space's": (
         ["--stages", "8x1/1"],
-        "--stages is a setting of --space mobilenetv2; this run's space is nasbench201",
+        "--stages is a setting of --space mobilenetv2 and --space proxyless; this run's space",
     ),
     "another strategy's": (
         ["--few-shot-edge", "1"],
-        "--few-shot-edge is a setting of --sharing few-shot; this run's sharing is one-shot",
+        "--few-shot-edge is a setting of --sharing few-shot; this run's sharing is one-shot or",
     ),
     "another data set's": (
         ["--jitter", "1"],
