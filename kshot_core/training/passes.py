@@ -56,12 +56,8 @@ class Pass:
         stream.set_state(self._began)
         self._batches = examples.training_batches(batch_size, stream)
         self.num_done = 0
-        if state is None:
-            return
-        for _ in range(int(state["num_done"])):
-            next(self)
-        if self._memory is not None and "carried" in state:
-            self._memory.keep([state["carried"]])
+        if state is not None:
+            self._go_to(int(state["num_done"]), state.get("carried"))
 
     def __iter__(self) -> Pass:
         return self
@@ -73,6 +69,12 @@ class Pass:
             self._memory = Memory(len(x))
         self.num_done += 1
         return x, y, self._memory
+
+    def _go_to(self, num_done: int, carried: Tensor | None) -> None:
+        for _ in range(num_done):
+            next(self)
+        if self._memory is not None and carried is not None:
+            self._memory.keep([carried])
 
     def state(self) -> dict[str, Tensor]:
         """What the rest of the pass depends on, as tensors by name."""
