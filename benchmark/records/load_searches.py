@@ -225,7 +225,7 @@ def _read(results: Path, kind: _Kind, paths: Sequence[Path]) -> pd.DataFrame:
         return pd.DataFrame(columns=pd.Index(columns))
     rows: list[Mapping[str, Any]] = []
     for path in paths:
-        if has_diverged(path):
+        if has_diverged(path, kind.again):
             continue
         row = read_row(path, kind.required, kind.again)
         if row["kind"] != kind.name:

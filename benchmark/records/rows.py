@@ -68,13 +68,13 @@ def read_record(path: Path, again: str = AGAIN) -> dict[str, Any]:
         raise UserError(f"{path} is damaged ({error}); {again}") from None
 
 
-def has_diverged(path: Path) -> bool:
+def has_diverged(path: Path, again: str = AGAIN) -> bool:
     """Whether the record at ``path`` is that of a training that diverged.
 
     Raises:
         UserError: see ``read_record``.
     """
-    return read_record(path).get("status") == DIVERGED
+    return read_record(path, again).get("status") == DIVERGED
 
 
 def is_of(value: object, kinds: Kinds) -> bool:

@@ -91,7 +91,11 @@ def retrain_one(
                 "kind": "retrained",
                 "config": config.to_dict(),
                 "environment": environment.describe(device),
-                "data": {"trained_on": data.trained_on, "sha256": images_sum, **data.description},
+                "data": {
+                    "trained_on": data.trained_on,
+                    "images_sha256": images_sum,
+                    **data.description,
+                },
                 "search": search,
                 "flops": space.flops(arch),
                 "params": space.params(arch),

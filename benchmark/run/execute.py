@@ -105,7 +105,7 @@ def run_one(
             "environment": environment.describe(device),
             "data": {
                 "trained_on": splits.trained_on,
-                "sha256": fingerprint(splits),
+                "images_sha256": fingerprint(splits),
                 **splits.description,
             },
             "num_scored": num_scored,

@@ -75,7 +75,7 @@ def search_one(
             "environment": environment.describe(device),
             "data": {
                 "trained_on": data.trained_on,
-                "sha256": fingerprint(data),
+                "images_sha256": fingerprint(data),
                 **data.description,
             },
             "seconds": {

@@ -148,7 +148,11 @@ def trained_supernet(
             "kind": "supernet",
             "config": config.training_only().to_dict(),
             "environment": environment.describe(device),
-            "data": {"trained_on": data.trained_on, "sha256": images_sum, **data.description},
+            "data": {
+                "trained_on": data.trained_on,
+                "images_sha256": images_sum,
+                **data.description,
+            },
             "seconds": {"training": round(sum(seconds), 3)},
             # Of epochs in which everything is trained that is going to be.
             "seconds_per_epoch": statistics.median(
@@ -230,7 +234,7 @@ def check_data(path: Path, record: dict[str, Any], images_sum: str) -> None:
     Raises:
         UserError: they differ.
     """
-    known = record.get("data", {}).get("sha256", images_sum)
+    known = record.get("data", {}).get("images_sha256", images_sum)
     if known != images_sum:
         raise UserError(
             f"{path} was trained on other images than these (sha256 {str(known)[:12]}, here "
