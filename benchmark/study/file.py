@@ -147,8 +147,8 @@ def data_of(
     Raises:
         UserError: a record is not there, or is damaged.
     """
-    frames = {kind: _frame(results, kind, listed) for kind in FRAMES}
-    return StudyData(study, scale, results, shared, *frames.values())
+    runs, supernets, searches, retrained = (_frame(results, kind, listed) for kind in FRAMES)
+    return StudyData(study, scale, results, shared, runs, supernets, searches, retrained)
 
 
 def _frame(results: Path, kind: str, listed: Sequence[Entry]) -> pd.DataFrame:

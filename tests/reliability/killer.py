@@ -14,8 +14,10 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -99,12 +101,15 @@ def forked(work: Callable[[], object], seconds: float | None = None) -> int:
     """Do work in a fork, killed after some seconds; returns how it ended, as wait does."""
     process = os.fork()
     if process == 0:
+        # Whatever goes wrong is told, and none of the parent's clearing up is done here.
+        code = 1
         try:
             work()
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(1)
-        os._exit(0)
+            code = 0
+        finally:
+            if code:
+                traceback.print_exc()
+            os._exit(code)
     if seconds is not None:
         time.sleep(seconds)
         os.kill(process, signal.SIGKILL)
@@ -121,9 +126,9 @@ def outcome(results: Path) -> dict[str, bytes]:
 
 
 def poll(root: Path, told: Path) -> None:
-    """Read every record below a folder without end; tells how many were read, and what was not."""
-    num_read, broken = 0, 0
-    while True:
+    """Read every record below a folder while the parent lives; tell how many, and what was not."""
+    num_read, broken, parent = 0, 0, os.getppid()
+    while os.getppid() == parent:
         for path in root.rglob("record.json"):
             try:
                 check_record(json.loads(path.read_bytes()))
@@ -168,7 +173,7 @@ def main() -> None:
             left = killed.total() < num_kills
             if kind == "some time":
                 seconds = generator.uniform(0, counts["seconds"])
-                ended = forked(lambda: job(results, truth), seconds if left else None)
+                ended = forked(partial(job, results, truth), seconds if left else None)
             else:
                 at = generator.randint(1, counts[kind]) if left else 0
 
@@ -181,7 +186,6 @@ def main() -> None:
             if ended == 0:
                 break
             killed[kind] += 1
-            # A job that is killed too often would never end.
         assert outcome(results) == wanted, f"job {number} ended with other bytes"
         assert not [path for path in results.rglob(".*") if path.name != ".lock"], "files left"
         num_jobs += 1
@@ -189,7 +193,7 @@ def main() -> None:
     os.kill(poller, signal.SIGKILL)
     os.waitpid(poller, 0)
     polled = json.loads((root / "polled.json").read_text())
-    print(json.dumps({"killed": killed, "jobs": num_jobs, "whole": counts, **polled}))
+    sys.stdout.write(json.dumps({"killed": killed, "jobs": num_jobs, "whole": counts, **polled}))
 
 
 if __name__ == "__main__":
