@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from kshot_core.space import Arch, check_arch, compact
+from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths, squeezed
 
 OPERATIONS = (
@@ -122,6 +122,14 @@ class MobileNetV2:
         """The sites after the operations."""
         return tuple(range(self.num_layers, 2 * self.num_layers + 3))
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """Identities wherever they fit, at the least width; the largest blocks at the full one."""
         # An identity passes on its input's width, so it is not always the cheapest; at the least
@@ -134,6 +142,7 @@ class MobileNetV2:
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with the width under every identity set to the largest."""
+        arch = check_arch(arch, self.num_choices)
         widths = list(arch[self.num_layers :])
         for layer, choice in enumerate(arch[: self.num_layers]):
             if choice == _IDENTITY:
@@ -142,11 +151,13 @@ class MobileNetV2:
 
     def is_valid(self, arch: Arch) -> bool:
         """Always: whatever is chosen, the image reaches the classifier."""
+        check_arch(arch, self.num_choices)
         return True
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of searched layers that are not the identity."""
-        return sum(choice != _IDENTITY for choice in arch[: self.num_layers])
+        operations = check_arch(arch, self.num_choices)[: self.num_layers]
+        return sum(choice != _IDENTITY for choice in operations)
 
     def operations(self, arch: Arch) -> tuple[Operation, ...]:
         """The operation of each searched layer."""
@@ -186,6 +197,7 @@ class MobileNetV2:
 
     def _cost(self, arch: Arch) -> tuple[int, int]:
         """Multiply-adds and scalars."""
+        arch = check_arch(arch, self.num_choices)
         widths = self.widths(arch)
         size = _strided(self.image_size, self.stem_stride)
         weights = 9 * self.image_channels * widths.stem
@@ -214,6 +226,7 @@ class MobileNetV2:
 
     def to_string(self, arch: Arch) -> str:
         """Operations and widths, e.g. ``k3e6,id,k7e3s|1.0,0.2,...``: ``s`` is excitation."""
+        arch = check_arch(arch, self.num_choices)
         operations = ",".join(_to_text(operation) for operation in self.operations(arch))
         return operations + "|" + ",".join(str(self.factors[c]) for c in arch[self.num_layers :])
 
