@@ -6,7 +6,8 @@ choice. A space never holds weights: it builds networks as ordinary ``nn.Module`
 Which tuples are architectures is the space's to say (``Space.sample``, ``Space.contains``): in most
 spaces every site is free, in others only some combinations exist, such as graphs of at most nine
 edges. What only some spaces can do is a small protocol of its own, and what reads it skips spaces
-without it: ``Listable``, ``Priced``, and its network can be ``ManyPaths`` (``weights/many.py``).
+without it: ``Listable``, ``Priced``, ``Drawable`` (``kshot_core/drawing.py``), and of its network
+``ManyPaths`` (``kshot_core/weights/many.py``).
 
 Shape letters: A architectures, S sites, F features of the one-hot encoding.
 """

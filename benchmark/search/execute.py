@@ -235,7 +235,7 @@ def _save(
         }
     )
     title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
-    if is_drawable(settings.space):
+    if is_drawable(settings):
         save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
     save_figure(
         front_figure(evaluated, front(evaluated), best(evaluated), config.limits()),

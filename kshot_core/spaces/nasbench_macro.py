@@ -23,7 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kshot_core.drawing import Block, Row
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import ConvBN, InvertedResidual, Layer, Operation
 
 CHOICES = (Operation(0), Operation(3, 3), Operation(5, 6))
@@ -176,6 +178,19 @@ class NASBenchMacro:
         """Group of a supernet parameter: those of one choice in one layer serve together."""
         parts = name.split(".")
         return "-".join(["layer", *parts[1:3]]) if parts[0] == "layers" else "fixed"
+
+    def drawing(self, arch: Arch) -> Row:
+        """Stem, eight layers, head. The identity of a strided layer is a 1×1 convolution."""
+        layers = zip(check_arch(arch, self.num_choices), self.layers(), strict=True)
+        blocks = [Block("stem", "3", 0, FLAT, str(self.stem))]
+        for at, (choice, layer) in enumerate(layers, start=1):
+            stage = str(layer.outputs)
+            if choice == 0 and layer.stride > 1:
+                blocks.append(Block(str(at), "1", 0, FLAT, stage, is_strided=True))
+            else:
+                blocks.append(block(str(at), CHOICES[choice], stage, layer.stride))
+        blocks.append(Block("head", "1", 0, FLAT, str(self.head)))
+        return Row(tuple(blocks), KERNELS[:2], "tall: expansion 6, low: 3")
 
     def supernet(self) -> nn.Module:
         """The weight-sharing network of all architectures, called as ``supernet(images, arch)``."""

@@ -12,6 +12,7 @@ import torch
 
 import kshot_core.sampling
 import kshot_core.sharing
+from kshot_core.drawing import Drawable, Row
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Listable, Priced, PricedSpace, Space, check_arch, encode
@@ -266,6 +267,19 @@ class TestSpace:
         for arch in self._archs(name):
             assert archs[space.index(arch)] == arch == space.from_index(space.index(arch))
 
+    def test_drawings_are_of_one_kind(self, name: str) -> None:
+        space = SMALL[name]()
+        if not isinstance(space, Drawable):
+            pytest.skip(f"{name} is not drawn")
+        drawings = [space.drawing(arch) for arch in self._archs(name)]
+        assert len(set(drawings)) > 1
+        for one in drawings:
+            assert type(one) is type(drawings[0])
+            for graph in () if isinstance(one, Row) else one:
+                num = len(graph.nodes)
+                assert all(0 <= edge.source < edge.target < num for edge in graph.edges)
+                assert {len(graph.places), len(graph.kinds)} <= {0, num}
+
     @pytest.mark.parametrize("bad", [None, 5, "|none~0|", torch.zeros(3)], ids=repr)
     def test_what_is_no_architecture_is_refused(self, name: str, bad: object) -> None:
         space = SMALL[name]()
@@ -275,6 +289,8 @@ class TestSpace:
             asked += [space.flops, space.params]
         if isinstance(space, Listable):
             asked.append(space.index)
+        if isinstance(space, Drawable):
+            asked.append(space.drawing)
         for ask in asked:
             with pytest.raises(ValueError, match="an arch is a tuple of choices, got"):
                 ask(bad)  # type: ignore[arg-type]

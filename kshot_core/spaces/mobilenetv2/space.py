@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from kshot_core.drawing import Block, Row
 from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths, squeezed
 
 OPERATIONS = (
@@ -244,6 +246,28 @@ class MobileNetV2:
         """Group of a supernet parameter: those of one operation in one layer serve together."""
         parts = name.split(".")
         return "-".join(["layer", *parts[2:4]]) if parts[1] == "layers" else "fixed"
+
+    def drawing(self, arch: Arch) -> Row:
+        """All layers; the bars below them are their widths, where these are searched."""
+        arch = check_arch(arch, self.num_choices)
+        stages = [(str(c), s if at == 0 else 1) for c, n, s in self.stages for at in range(n)]
+        head = Block("head", "1", 0, FLAT, str(self.head))
+        blocks = [
+            Block("stem", "3", 0, FLAT, str(self.stem), is_strided=self.stem_stride > 1),
+            block("first", Operation(3), str(self.first), 1, is_fixed=True),
+            *(
+                block(str(layer + 1), operation, *stages[layer])
+                for layer, operation in enumerate(self.operations(arch))
+            ),
+            head,
+        ]
+        if len(self.factors) > 1:
+            widths = [self.factors[choice] for choice in arch[self.num_layers :]]
+            blocks = [
+                replace(one, width=width if one.height else None)
+                for one, width in zip(blocks, widths, strict=True)
+            ]
+        return Row(tuple(blocks), KERNELS, "tall: expansion 6, low: 3")
 
     def supernet(self) -> nn.Module:
         """The weight-sharing network, called as ``supernet(images, arch)``."""

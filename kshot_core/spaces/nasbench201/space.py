@@ -18,12 +18,15 @@ from functools import cache
 
 from torch import nn
 
+from kshot_core.drawing import Edge, Graph
 from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.network import Standalone, Supernet
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
+_DRAWN = (("", 0), ("skip", 0), ("1×1", 1), ("3×3", 3), ("pool", 2))
+"""Label and kind of each operation in drawings."""
 NUM_ARCHS = len(OPERATIONS) ** len(EDGES)
 # The benchmark's authors listed all cells in product order and shuffled the list with Python's
 # generator seeded by this number; its index is a position in that shuffled list.
@@ -179,6 +182,16 @@ class NASBench201:
         """Group of a supernet parameter: those of one operation on one edge serve together."""
         parts = name.split(".")
         return "-".join(["edge", *parts[3:5]]) if parts[0] == "cells" else "fixed"
+
+    def drawing(self, arch: Arch) -> tuple[Graph]:
+        """The cell's four nodes, placed so that no two edges cross, and what is on its edges."""
+        live = self.canonical(arch)
+        edges = tuple(
+            Edge(*ends, *_DRAWN[choice], is_there=choice != NONE, is_live=alive != NONE)
+            for ends, choice, alive in zip(EDGES, arch, live, strict=True)
+        )
+        places = ((0.0, 0.0), (2.0, 2.0), (2.0, 0.8), (4.0, 0.0))
+        return (Graph(("in", "1", "2", "out"), edges, places=places),)
 
     def supernet(self) -> Supernet:
         """The weight-sharing network of all architectures, called as ``supernet(images, arch)``."""
