@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark.metrics.bootstrap import bootstrap_interval
-from benchmark.metrics.correlation import METRICS, summary
-from benchmark.metrics.ties import UndefinedMetricError
 from benchmark.records.files import sha256
 from benchmark.train.setup import Target
 from benchmark.truth.table import TruthColumn
+from kshot_core.metrics.bootstrap import bootstrap_interval
+from kshot_core.metrics.correlation import METRICS, summary
+from kshot_core.metrics.ties import UndefinedMetricError
 from kshot_core.space import Priced, Space
 
 _WITH_INTERVAL = ("kendall_tau_b", "spearman", "pearson")

@@ -22,6 +22,7 @@ from kshot_core.streams import stream
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.tasks.images import CLASSIFICATION
 from kshot_core.tasks.task import Memory, Task
+from kshot_core.training.averaging import WeightAverage
 from kshot_core.training.code_figures import relative_entropy, spread, unbalanced
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
@@ -118,6 +119,8 @@ class Trainer:
         self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
         self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
         self._epoch_codes: list[Tensor] = []
+        trained: dict[str, nn.Module] = {"shared": shared, "sharing": sharing}
+        self._average = WeightAverage(trained, recipe.average_epochs)
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch.
@@ -172,6 +175,7 @@ class Trainer:
                     f"{name} is {value} in epoch {self.epoch}: training diverged; "
                     "lower the learning rate or clip the gradient"
                 )
+        self._average.follow(recipe.epochs - self.epoch)
         if self._epoch_codes and self.shared.K > 1:
             figures |= spread(torch.cat(self._epoch_codes))
         figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -346,6 +350,7 @@ class Trainer:
         if self.simplex_optimizer is not None:
             state |= optimizer_state("adam", self.simplex_optimizer, self.simplex)
         state |= {f"stream/{name}": value.get_state() for name, value in self.streams.items()}
+        state |= {f"average/{name}": value for name, value in self._average.state().items()}
         counts = [self.epoch, self.num_weight_steps, self.num_simplex_steps]
         state["counts"] = torch.tensor(counts)
         # Under "decay" a parameter coasts from the first step that used it.
@@ -368,6 +373,7 @@ class Trainer:
                 generator.set_state(state[f"stream/{name}"].cpu())
             counts = state["counts"].tolist()
             self.epoch, self.num_weight_steps, self.num_simplex_steps = counts
+            self._average.restore(part_of(state, "average/"), self.recipe.epochs - self.epoch)
             for parameter, used in zip(self.bank, state["used"].tolist(), strict=True):
                 parameter.grad = torch.zeros_like(parameter) if used else None
 

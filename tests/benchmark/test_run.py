@@ -96,6 +96,8 @@ WRONG = {
     "batch too small": (["--batch-size", "16"], "fewer than 2 images"),
     "rate below zero": (["--learning-rate", "-1"], "--learning-rate must be 0 or more"),
     "unknown schedule": (["--schedule", "both"], "schedule is one of"),
+    "codes of one copy": (["--K", "1", "--score-codes", "mean"], "more than one copy, got --K 1"),
+    "unknown codes": (["--score-codes", "best"], "--score-codes is one of own"),
     "no such device": (["--device", "tpu9"], "--device tpu9"),
     "no GPU": (["--device", "cuda:77"], "--device cuda:77"),
 }
