@@ -192,7 +192,11 @@ def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfi
     """A preset's settings, overridden; what a preset says of searches is passed over.
 
     One copy is one-shot whatever maps architectures to codes, and a training shorter than the
-    preset's is not all warm-up.
+    preset's is not all warm-up. A strategy has a warm-up of its own where none is asked for:
+    few-shot copies start from a one-shot supernet that is trained for half of the epochs (Zhao et
+    al. 2021, whose sub-supernets take over trained weights), and random codes, which the paper
+    never changes, are there from the first step. ``warmup`` and ``warmup_epochs`` give both the
+    warm-up at 1/K that the others have.
 
     Args:
         name: of the preset.
@@ -217,7 +221,18 @@ def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfi
         values["sharing"] = "one-shot"
     elif values.get("sharing") == "one-shot" and K > 1:
         raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
-    return RunConfig(**values)
+    return RunConfig(**(values | _own_warmup(values, settings)))
+
+
+def _own_warmup(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a strategy says of the warm-up, where the settings asked for say nothing of it."""
+    if {"warmup", "warmup_epochs"} & settings.keys():
+        return {}
+    if values.get("sharing") == "random":
+        return {"warmup_epochs": 0}
+    if values.get("sharing") == "few-shot":
+        return {"warmup": "one-shot", "warmup_epochs": values.get("epochs", RunConfig.epochs) // 2}
+    return {}
 
 
 HELP = SPACE_HELP | {
@@ -244,7 +259,8 @@ HELP = SPACE_HELP | {
     "gradient_clip": "largest norm of the gradient; 0 for no clipping",
     "clip_norm": "whose norm that is: the bank's (another bound at each K), or the merged weights'",
     "warmup_epochs": "first epochs, in which the simplex-net waits",
-    "warmup": "codes of those epochs: uniform (1/K), own, or one-shot (copy 0, then all from it)",
+    "warmup": "codes of those epochs: uniform (1/K; default but for few-shot and random sharing), "
+    "own, or one-shot (copy 0, then all from it)",
     "schedule": "alternate: supernets and simplex-net in turns (algorithm 2); joint: together",
     "simplex_every": "one step in so many trains the simplex-net",
     "simplex_batches": "shared: simplex steps use the epoch's images (paper), extra: further ones",

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,6 +81,24 @@ def test_a_config_of_a_preset_and_a_few_settings_is_the_command_lines() -> None:
         run_config("quick", "digits", {"depth": 3, "num_seeds": 2})
     with pytest.raises(UserError, match="one copy"):
         run_config("quick", "digits", {"sharing": "one-shot", "K": 2})
+
+
+def test_a_strategy_has_a_warm_up_of_its_own() -> None:
+    """Few-shot from trained one-shot weights, random codes from the first step."""
+
+    def warm(sharing: str, **settings: Any) -> tuple[str, int]:
+        config = run_config("proxy", "digits", {"sharing": sharing, "K": 5, **settings})
+        return config.warmup, config.warmup_epochs
+
+    assert warm("simplex") == warm("fixed") == ("uniform", 1)
+    assert warm("random") == ("uniform", 0)
+    assert warm("few-shot") == ("one-shot", 15)
+    assert warm("few-shot", epochs=8) == ("one-shot", 4)
+    # As they had it before, by name; and old configs mean what they meant.
+    for sharing in ("few-shot", "random"):
+        assert warm(sharing, warmup="uniform") == ("uniform", 1)
+        assert warm(sharing, warmup_epochs=3) == ("uniform", 3)
+        assert RunConfig.from_dict({"sharing": sharing, "K": 5}).warmup == "uniform"
 
 
 WRONG = {
