@@ -29,7 +29,7 @@ from benchmark.train.supernet import Progress
 from benchmark.workers.torchrun import agreed_stop
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Priced, Space
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.passes import Interrupted
@@ -97,8 +97,7 @@ def retrain_one(
                     **data.description,
                 },
                 "search": search,
-                "flops": space.flops(arch),
-                "params": space.params(arch),
+                **_cost(space, arch, training),
                 "num_train_images": len(training.images),
                 "num_steps": training.num_steps,
                 "num_processes": processes.part.num,
@@ -116,6 +115,14 @@ def retrain_one(
             record = folder.complete(record)
         processes.wait()
     return record or folder.record() or {}, folder.path
+
+
+def _cost(space: Space, arch: Arch, training: Retraining) -> dict[str, Any]:
+    """Multiply-adds, or None of a space that does not count them, and parameters."""
+    if isinstance(space, Priced):
+        return {"flops": space.flops(arch), "params": space.params(arch)}
+    scalars = sum(parameter.numel() for parameter in training.averaged.parameters())
+    return {"flops": None, "params": scalars}
 
 
 def check_retraining(config: RetrainConfig, places: Places, device: torch.device) -> None:

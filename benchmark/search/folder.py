@@ -24,7 +24,7 @@ from benchmark.records.files import write_atomically, write_json, write_text
 from benchmark.records.folders import ConfigFolder
 from benchmark.records.sealed import DamagedError, read_limited
 from kshot_core.search.methods import Evaluated, front
-from kshot_core.space import Space
+from kshot_core.space import PricedSpace
 
 PARTIAL = "evaluated.partial"
 """The file of what a search that goes on has scored: a checksum, then the table."""
@@ -37,7 +37,7 @@ _REQUIRED = ("optimum", "num_scored", *(f"best.{name}" for name in _FOUND))
 class SearchFolder(ConfigFolder):
     """The folder of one search under a results folder."""
 
-    def __init__(self, results: Path, config: SearchConfig, space: Space) -> None:
+    def __init__(self, results: Path, config: SearchConfig, space: PricedSpace) -> None:
         run = config.run
         path = results / "searches" / run.dataset / space.name / config.label
         path /= f"seed{run.seed}-{config.run_id()}"
