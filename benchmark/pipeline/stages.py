@@ -104,9 +104,8 @@ def check_searches(
         key = of_images(one.run)
         if key not in images:
             images[key] = load_images(one.run, machine.places)
-        searched_space(one, machine.places, images[key])
+        _, space = searched_space(one, machine.places, images[key])
         if retraining is not None:
-            space = one.run.space.without_images()
             arch = space.to_string(space.extremes()[1])
             found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
             largest[retraining(found)] = None

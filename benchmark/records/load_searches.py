@@ -21,7 +21,8 @@ from benchmark.cli.errors import UserError
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
-from benchmark.records.rows import Required, as_table, read_row
+from benchmark.records.rows import Required, as_table, has_diverged, read_record, read_row
+from benchmark.records.sealed import check_sum
 
 _NUMBER = (int, float)
 _MAYBE = (int, float, type(None))
@@ -106,7 +107,7 @@ _RETRAINED = _Kind(
     {
         **_CONFIG,
         "config.arch": str,
-        "flops": _NUMBER,
+        "flops": _MAYBE,
         "params": _NUMBER,
         "top1": _NUMBER,
         "top5": _NUMBER,
@@ -214,6 +215,8 @@ def _read(results: Path, kind: _Kind, paths: Sequence[Path]) -> pd.DataFrame:
         return pd.DataFrame(columns=pd.Index(columns))
     rows: list[Mapping[str, Any]] = []
     for path in paths:
+        if has_diverged(path, kind.again):
+            continue
         row = read_row(path, kind.required, kind.again)
         if row["kind"] != kind.name:
             raise UserError(
@@ -230,6 +233,8 @@ def _read(results: Path, kind: _Kind, paths: Sequence[Path]) -> pd.DataFrame:
                 **row,
             }
         )
+    if not rows:
+        return pd.DataFrame(columns=pd.Index(columns))
     table = as_table(rows, folder)
     for name in kind.optional:
         if name not in table.columns:
@@ -262,6 +267,7 @@ def _read_csv(
 ) -> pd.DataFrame:
     """A CSV file of these columns, every cell filled but in optional ones, every number finite."""
     try:
+        check_sum(path, read_record(path.parent / "record.json", SEARCH_AGAIN).get("files"))
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
         line = str(error).strip().splitlines()[0]

@@ -16,17 +16,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
+from benchmark.cli.stopping import asked
 from benchmark.config.retrain import RetrainConfig
 from benchmark.datasets import DataRequest, ImageData, Splits
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.retrain.export import check_exporter, export_onnx, export_weights
 from benchmark.train.epochs import Progress, restored, run_epochs
 from benchmark.train.setup import Places
+from benchmark.workers.torchrun import agreed_stop
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Priced, Space
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.trainer import DivergedError
@@ -67,34 +70,29 @@ def retrain_one(
     if record is not None:
         return record, folder.path
     data, space, training = _prepared(config, places, device, processes)
-    arch = space.from_string(config.arch)
+    arch, images_sum = space.from_string(config.arch), fingerprint(data)
+    training.stop = agreed_stop(processes, asked)
     with folder.opened() if processes.is_first else nullcontext():
         # The others read what the first one wrote, and write nothing.
         processes.wait()
         environment.forget_peak_memory(device)
-        log = restored(folder, training)
+        keeper = restored(folder, training, images_sum, processes.is_first)
         # Before the first process may remove what the others still read.
         processes.wait()
-        run_epochs(
-            folder,
-            training,
-            config.recipe.epochs,
-            log,
-            partial(progress, "retraining"),
-            # An epoch is long.
-            lambda: True,
-            processes.is_first,
-        )
+        # An epoch is long.
+        run_epochs(keeper, config.recipe.epochs, partial(progress, "retraining"), lambda: True)
         if processes.is_first:
             record = {
-                "schema": 1,
                 "kind": "retrained",
                 "config": config.to_dict(),
                 "environment": environment.describe(device),
-                "data": {"trained_on": data.trained_on, **data.description},
+                "data": {
+                    "trained_on": data.trained_on,
+                    "images_sha256": images_sum,
+                    **data.description,
+                },
                 "search": search,
-                "flops": space.flops(arch),
-                "params": space.params(arch),
+                **_cost(space, arch, training),
                 "num_train_images": len(training.images),
                 "num_steps": training.num_steps,
                 "num_processes": processes.part.num,
@@ -104,14 +102,22 @@ def retrain_one(
             started = time.perf_counter()
             _export(config, training.averaged, data, record, folder.path)
             seconds = {
-                "training": round(sum(epoch["seconds"] for epoch in log), 3),
+                "training": round(sum(epoch["seconds"] for epoch in keeper.log), 3),
                 "judging": record.pop("seconds_judging"),
                 "export": round(time.perf_counter() - started, 3),
             }
             record["seconds"] = seconds
-            folder.complete(record)
+            record = folder.complete(record)
         processes.wait()
     return record or folder.record() or {}, folder.path
+
+
+def _cost(space: Space, arch: Arch, training: Retraining) -> dict[str, Any]:
+    """Multiply-adds, or None of a space that does not count them, and parameters."""
+    if isinstance(space, Priced):
+        return {"flops": space.flops(arch), "params": space.params(arch)}
+    scalars = sum(parameter.numel() for parameter in training.averaged.parameters())
+    return {"flops": None, "params": scalars}
 
 
 def check_retraining(config: RetrainConfig, places: Places, device: torch.device) -> None:
@@ -205,7 +211,7 @@ def _judge(
         top1, top5 = top_k(training.averaged, images, num_images=num)
         top1_raw, top5_raw = top_k(training.network, images, num_images=num)
     except DivergedError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise DivergedJobError(f"{path}: {error}") from None
     return {
         "top1": top1,
         "top5": top5,

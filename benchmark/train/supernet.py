@@ -17,18 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.stopping import asked
 from benchmark.config.run import RunConfig
 from benchmark.config.values import flat
 from benchmark.datasets import ImageData
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
-from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
-from benchmark.train.epochs import Clock, Progress, restored, run_epochs
+from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
+from benchmark.train.epochs import Clock, Keeper, Progress, restored, run_epochs
 from benchmark.train.setup import Places, build_supernet, build_trainer
+from benchmark.workers.torchrun import agreed_stop
 from kshot_core.sharing import Sharing
 from kshot_core.space import Space
 from kshot_core.training.distributed import ALONE, Processes
@@ -106,35 +107,38 @@ def trained_supernet(
     """
     space = config.space.build(data)
     folder = supernet_folder(places.results, config)
-    record = folder.record()
+    record, images_sum = folder.record(), fingerprint(data)
+    if record is not None:
+        check_data(folder.path, record, images_sum)
     if record is not None and (folder.path / WEIGHTS).exists():
         return _loaded(config, space, device, folder, record)
     images = data.training(device, processes.part)
     trainer = build_trainer(config.training_only(), space, images, device, engine, processes)
+    trainer.stop = agreed_stop(processes, asked)
     # The others read what the first one wrote, and write nothing.
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
         environment.forget_peak_memory(device)
-        log = restored(folder, trainer)
+        keeper = restored(folder, trainer, images_sum, processes.is_first)
         # Before the first process may remove what the others still read.
         processes.wait()
         run_epochs(
-            folder,
-            trainer,
+            keeper,
             config.training.epochs,
-            log,
             partial(progress, "training"),
             Clock(checkpoint_seconds).due,
-            processes.is_first,
-            partial(_keep, folder, trainer, config.ranking.track_every),
+            partial(_keep_weights, keeper, trainer, config.ranking.track_every),
         )
-        seconds = [epoch["seconds"] for epoch in log]
+        seconds = [epoch["seconds"] for epoch in keeper.log]
         record = {
-            "schema": 1,
             "kind": "supernet",
             "config": config.training_only().to_dict(),
             "environment": environment.describe(device),
-            "data": {"trained_on": data.trained_on, **data.description},
+            "data": {
+                "trained_on": data.trained_on,
+                "images_sha256": images_sum,
+                **data.description,
+            },
             "seconds": {"training": round(sum(seconds), 3)},
             # Of epochs in which everything is trained that is going to be.
             "seconds_per_epoch": statistics.median(
@@ -147,9 +151,9 @@ def trained_supernet(
         }
         if processes.is_first:
             # Also where no epoch did, a training of none.
-            folder.save_log(log)
+            folder.save_log(keeper.log)
             _save_weights(folder.path / WEIGHTS, trainer)
-            folder.complete(record)
+            record = folder.complete(record)
         processes.wait()
     return Supernet(trainer.shared, trainer.sharing, folder, record)
 
@@ -183,10 +187,10 @@ def load_weights(supernet: Supernet, path: Path) -> None:
         UserError: the file is absent, damaged, or another supernet's.
     """
     try:
-        state = load_file(path)
+        state, _ = load_tensors(path, checked=False)
         supernet.shared.load_state_dict(part_of(state, "shared/"))
         supernet.sharing.load_state_dict(part_of(state, "sharing/"))
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except (DamagedError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise UserError(
             f"{path} is damaged or of another supernet ({line}); delete its folder to train again"
@@ -205,20 +209,40 @@ def _loaded(
     return supernet
 
 
+def check_data(path: Path, record: dict[str, Any], images_sum: str) -> None:
+    """Refuse finished work that was done with other images than these.
+
+    Args:
+        path: its folder.
+        record: its record; one of an earlier version does not say.
+        images_sum: the checksum of the images that are wanted.
+
+    Raises:
+        UserError: they differ.
+    """
+    known = record.get("data", {}).get("images_sha256", images_sum)
+    if known != images_sum:
+        raise UserError(
+            f"{path} was trained on other images than these (sha256 {str(known)[:12]}, here "
+            f"{images_sum[:12]}); name the data it was trained on, or another --results"
+        )
+
+
 def _save_weights(path: Path, trainer: Trainer) -> None:
     parts = {"shared": trainer.shared, "sharing": trainer.sharing}
     state = {
-        f"{part}/{name}": value.cpu().contiguous()
+        f"{part}/{name}": value
         for part, module in parts.items()
         for name, value in module.state_dict().items()
     }
-    write_atomically(path, lambda temporary: save_file(state, temporary))
+    save_tensors(path, state, {})
 
 
-def _keep(folder: ConfigFolder, trainer: Trainer, every: int, epoch: int) -> None:
+def _keep_weights(keeper: Keeper, trainer: Trainer, every: int) -> None:
     """Keep the weights of every so many epochs, and not only the last.
 
     Whoever ranks can say then how a ranking came about; 0 keeps none of them.
     """
-    if every and epoch % every == 0 and epoch < trainer.recipe.epochs:
-        _save_weights(folder.path / EPOCH_WEIGHTS.format(epoch), trainer)
+    if every and trainer.epoch % every == 0 and trainer.epoch < trainer.recipe.epochs:
+        name = EPOCH_WEIGHTS.format(trainer.epoch)
+        _save_weights(keeper.folder.path / name, trainer)
