@@ -26,27 +26,27 @@ Entry = tuple[SpaceSettings, str, str]
 """A space's settings, a title, and an architecture of it as text."""
 
 # Okabe & Ito's palette, which colour-blind readers can tell apart.
-_KERNELS = {3: "#0072B2", 5: "#009E73", 7: "#D55E00"}
-_FIXED = "#999999"
+KERNELS = {3: "#0072B2", 5: "#009E73", 7: "#D55E00"}
+FIXED = "#999999"
 _FAINT = "#dddddd"
 _SLOT_INCHES = 0.4
 _ROW_INCHES = 1.75
 # Boxes of few layers would be broad, and the legend would not fit.
 _LEAST_SLOTS = 17
 # A box's height by its expansion, and that of a layer that is one convolution.
-_HEIGHTS = {6: 1.0, 3: 0.62, 1: 0.34}
+HEIGHTS = {6: 1.0, 3: 0.62, 1: 0.34}
 _CONVOLUTION = 0.34
 _BOX = 0.36
 _CAP = 0.09
 _BAR_TOP, _BAR = -0.12, 0.46
 # A cell's nodes, drawn so that no two edges cross.
-_NODES = ((0.0, 0.0), (2.0, 2.0), (2.0, 0.8), (4.0, 0.0))
-_NODE_NAMES = ("in", "1", "2", "out")
+NODES = ((0.0, 0.0), (2.0, 2.0), (2.0, 0.8), (4.0, 0.0))
+NODE_NAMES = ("in", "1", "2", "out")
 _CELL_INCHES = (3.4, 2.4)
 _CELLS_IN_A_ROW = 3
-_DEAD = "#cccccc"
-_EDGES = {
-    "none": ("", _DEAD),
+DEAD = "#cccccc"
+OPERATION_LOOKS = {
+    "none": ("", DEAD),
     "skip_connect": ("skip", "#666666"),
     "nor_conv_1x1": ("1×1", "#0072B2"),
     "nor_conv_3x3": ("3×3", "#D55E00"),
@@ -123,7 +123,7 @@ def _draw_layers(axes: Axes, space: MobileNetV2, text: str, num_slots: int) -> N
         if stride > 1:
             axes.scatter([slot], [1.26], marker="v", s=16, color="black", linewidths=0)
     for slot, name in ((0, "3"), (head, "1")):
-        _box(axes, slot, _CONVOLUTION, _FIXED, name)
+        _box(axes, slot, _CONVOLUTION, FIXED, name)
     for slot, operation in enumerate([Operation(3), *operations], start=1):
         _draw_operation(axes, slot, operation, fixed=slot == 1)
     start = 2
@@ -157,8 +157,8 @@ def _draw_operation(axes: Axes, slot: int, operation: Operation, *, fixed: bool)
     if operation.kernel == 0:
         axes.plot([slot - 0.5, slot + 0.5], [0.17, 0.17], color="black", linewidth=1)
         return
-    height = _HEIGHTS[operation.expansion]
-    colour = _FIXED if fixed else _KERNELS[operation.kernel]
+    height = HEIGHTS[operation.expansion]
+    colour = FIXED if fixed else KERNELS[operation.kernel]
     _box(axes, slot, height, colour, str(operation.kernel))
     if operation.excites:
         cap = Rectangle((slot - _BOX, height), 2 * _BOX, _CAP, facecolor="black", linewidth=0)
@@ -187,10 +187,10 @@ def _draw_width(axes: Axes, slot: int, factor: float) -> None:
 def _explain(figure: Figure, widths: bool) -> None:
     """The legend of rows."""
     handles: list[Patch | Line2D] = [
-        Patch(facecolor=colour, label=f"kernel {size}×{size}") for size, colour in _KERNELS.items()
+        Patch(facecolor=colour, label=f"kernel {size}×{size}") for size, colour in KERNELS.items()
     ]
     handles += [
-        Patch(facecolor=_FIXED, label="not searched"),
+        Patch(facecolor=FIXED, label="not searched"),
         Patch(facecolor="black", label="cap: squeeze-and-excitation"),
         Line2D([], [], color="black", linewidth=1, label="identity"),
         Line2D([], [], color="black", marker="v", linestyle="", markersize=4, label="stride 2"),
@@ -225,8 +225,8 @@ def _draw_cells(entries: Sequence[Entry]) -> Figure:
         axes.set_title(textwrap.fill(title, 46), fontsize=9)
     figure.legend(
         handles=[
-            Line2D([], [], color=_DEAD, label="does not reach the output"),
-            Line2D([], [], color=_DEAD, linestyle=":", label="none"),
+            Line2D([], [], color=DEAD, label="does not reach the output"),
+            Line2D([], [], color=DEAD, linestyle=":", label="none"),
         ],
         loc="outside lower center", ncols=2, frameon=False, fontsize=8,
     )  # fmt: skip
@@ -241,22 +241,22 @@ def _draw_cell(axes: Axes, text: str) -> None:
         raise UserError(f"cannot draw {text[:40]!r}: {error}") from None
     live = canonical(arch)
     for (source, target), choice, alive in zip(EDGES, arch, live, strict=True):
-        label, colour = _EDGES[OPERATIONS[choice]]
+        label, colour = OPERATION_LOOKS[OPERATIONS[choice]]
         faint = alive == NONE
         axes.add_patch(
             FancyArrowPatch(
-                _NODES[source], _NODES[target], arrowstyle="-|>", mutation_scale=11,
-                shrinkA=11, shrinkB=11, color=_DEAD if faint else colour,
+                NODES[source], NODES[target], arrowstyle="-|>", mutation_scale=11,
+                shrinkA=11, shrinkB=11, color=DEAD if faint else colour,
                 linewidth=1.0 if faint else 1.8, linestyle=":" if choice == NONE else "-",
             )
         )  # fmt: skip
-        (x, y), (to_x, to_y) = _NODES[source], _NODES[target]
+        (x, y), (to_x, to_y) = NODES[source], NODES[target]
         axes.text(
             0.5 * (x + to_x), 0.5 * (y + to_y), label, fontsize=8, ha="center", va="center",
             color="#aaaaaa" if faint else colour,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
         )  # fmt: skip
-    for (x, y), name in zip(_NODES, _NODE_NAMES, strict=True):
+    for (x, y), name in zip(NODES, NODE_NAMES, strict=True):
         axes.text(
             x, y, name, fontsize=8, ha="center", va="center",
             bbox={"boxstyle": "circle,pad=0.3", "facecolor": "#eeeeee", "edgecolor": "black"},
