@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -22,6 +23,7 @@ from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, spa
 from benchmark.study.site.cells import Cell, Grid, facts, number, plain, table_grid
 from benchmark.views.ranks import AGREEMENT, CONTROLS
 from benchmark.views.sketch import sketch_of
+from benchmark.views.values import MISSING, text
 
 Row = Mapping[str, Any]
 _METRICS = (
@@ -54,8 +56,20 @@ def study_file(data: StudyData) -> str:
     return f"{data.study.name}-{data.scale}.html"
 
 
-def index_page(studies: Sequence[StudyData], runs: pd.DataFrame, searches: pd.DataFrame) -> str:
-    """All studies with question and answer, and all runs and searches in tables."""
+def index_page(
+    studies: Sequence[StudyData],
+    runs: pd.DataFrame,
+    searches: pd.DataFrame,
+    mentions: Mapping[str, Sequence[Mention]],
+) -> str:
+    """All studies with question and answer, and all runs and searches in tables.
+
+    Args:
+        studies: their data.
+        runs: all of them, with ``folder``.
+        searches: likewise.
+        mentions: where a record stands in studies, by its folder.
+    """
     cards = [
         {
             "title": data.study.title,
@@ -68,8 +82,9 @@ def index_page(studies: Sequence[StudyData], runs: pd.DataFrame, searches: pd.Da
         for data in studies
     ]
     return _render(
-        "index.html", root="", title="Results", cards=cards, runs=_runs_grid(runs, ""),
-        searches=_searches_grid(searches, ""),
+        "index.html", root="", title="Results", cards=cards,
+        runs=_runs_grid(runs, "", mentions=mentions),
+        searches=_searches_grid(searches, "", mentions=mentions),
     )  # fmt: skip
 
 
@@ -142,9 +157,7 @@ def search_page(row: Row, retrained: pd.DataFrame, mentions: Sequence[Mention]) 
     path, archs, config = Path(row["path"]), archs_of_search(row), _part(row, "config")
     places = {text: at for at, text in reversed([*enumerate(archs.frame["arch"])])}
     members = [places[text] for text in load_front(path)["arch"]]
-    limits = [
-        float(config[name]) / 1e6 for name in ("max_flops", "min_flops") if config.get(name)
-    ]
+    limits = [float(config[name]) / 1e6 for name in ("max_flops", "min_flops") if config.get(name)]
     best = places[row["best.arch"]]
     return _render(
         "search.html",
@@ -235,7 +248,12 @@ def _codes(path: Path) -> str:
     return plots.codes(values) if values.shape[1] > 1 else ""
 
 
-def _runs_grid(runs: pd.DataFrame, root: str, labels: Mapping[str, str] | None = None) -> Grid:
+def _runs_grid(
+    runs: pd.DataFrame,
+    root: str,
+    labels: Mapping[str, str] | None = None,
+    mentions: Mapping[str, Sequence[Mention]] | None = None,
+) -> Grid:
     rows = []
     for row in runs.to_dict("records"):
         link = f"{root}runs/{slug(str(row['folder']))}"
@@ -250,17 +268,21 @@ def _runs_grid(runs: pd.DataFrame, root: str, labels: Mapping[str, str] | None =
                 number(row["metrics.kendall_tau_b"], 1, 100.0),
                 number(row.get("controls.params.kendall_tau_b"), 1, 100.0),
                 number(row.get("seconds.training"), 0),
+                *_where(row, mentions),
             ]
         )
     headings = [
         "run", "data set", "space", "seed", "archs", "tau-b (%)", "parameters' tau-b (%)",
-        "training (s)",
+        "training (s)", *_where_heading(mentions),
     ]  # fmt: skip
     return Grid("Runs", headings, rows)
 
 
 def _searches_grid(
-    searches: pd.DataFrame, root: str, labels: Mapping[str, str] | None = None
+    searches: pd.DataFrame,
+    root: str,
+    labels: Mapping[str, str] | None = None,
+    mentions: Mapping[str, Sequence[Mention]] | None = None,
 ) -> Grid:
     rows = []
     for row in searches.to_dict("records"):
@@ -276,13 +298,27 @@ def _searches_grid(
                 number(row["best.accuracy"], 2),
                 number(row["best.flops"], 3, 1e-6),
                 number(row["seconds.search"], 0),
+                *_where(row, mentions),
             ]
         )
     headings = [
         "search", "data set", "space", "seed", "archs scored", "best accuracy (%)",
-        "its M multiply-adds", "search (s)",
+        "its M multiply-adds", "search (s)", *_where_heading(mentions),
     ]  # fmt: skip
     return Grid("Searches", headings, rows)
+
+
+def _where(row: Row, mentions: Mapping[str, Sequence[Mention]] | None) -> list[Cell]:
+    """In which studies a record stands, if that is asked for."""
+    if mentions is None:
+        return []
+    found = mentions.get(str(row["folder"]), ())
+    names = [f"{one.data.study.name} ({one.data.scale}): {one.label}" for one in found]
+    return [Cell("; ".join(names) or MISSING)]
+
+
+def _where_heading(mentions: Mapping[str, Sequence[Mention]] | None) -> list[str]:
+    return [] if mentions is None else ["study: row"]
 
 
 def _retrained_grid(retrained: pd.DataFrame, labels: Mapping[str, str]) -> Grid:
@@ -329,14 +365,13 @@ def _part(row: Row, name: str) -> dict[str, Any]:
     return {
         key.removeprefix(head): _whole(value)
         for key, value in row.items()
-        if key.startswith(head) and not (value is None or value != value)  # noqa: PLR0124
+        if key.startswith(head) and text(value) != MISSING
     }
 
 
 def _whole(value: Any) -> Any:
     """Python's own number: a frame's column has numpy's, and floats where a row has a gap."""
-    value = value.item() if hasattr(value, "item") else value
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _steps(row: Row) -> dict[str, Any]:

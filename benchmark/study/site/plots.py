@@ -33,7 +33,8 @@ _TOOLS = "box_select,lasso_select,pan,wheel_zoom,tap,reset,save"
 _PALETTE = Viridis256[:220]
 _DASHES = ("solid", "dashed", "dotted", "dotdash")
 _HOVER = """
-<div class="tip">{drawing}<div class="tip-arch">@arch</div>
+<div class="tip" style="max-width: 20rem">{drawing}
+<div style="overflow-wrap: anywhere"><b>@arch</b></div>
 <div>{rank}: <b>@rank{{0,0}}</b>{of} &nbsp; {true}</div>
 <div>@mflops{{0,0.[00]}} M multiply-adds, @mparams{{0,0.[000]}} M parameters</div></div>"""
 
@@ -100,9 +101,7 @@ def epochs(lines: pd.DataFrame, ylabel: str) -> str:
             "epoch", "value", source=data, color=colour, line_width=2, legend_label=label,
             line_dash=_DASHES[place % len(_DASHES)],
         )  # fmt: skip
-        dots = plot.scatter(
-            "epoch", "value", source=data, color=colour, size=6, legend_label=label
-        )
+        dots = plot.scatter("epoch", "value", source=data, color=colour, size=6, legend_label=label)
         plot.add_tools(
             HoverTool(
                 renderers=[dots],
@@ -111,7 +110,7 @@ def epochs(lines: pd.DataFrame, ylabel: str) -> str:
                 visible=False,
             )
         )
-    plot.legend.click_policy = "hide"
+    _legend_beside(plot)
     return _json(plot)
 
 
@@ -135,7 +134,7 @@ def codes(values: NDArray[np.float32]) -> str:
     plot.add_layout(
         Span(location=1 / num_copies, dimension="height", line_dash="dotted", line_width=2)
     )
-    plot.legend.click_policy = "hide"
+    _legend_beside(plot)
     plot.legend.title = "dotted: 1/K"
     return _json(plot)
 
@@ -147,7 +146,6 @@ def _plot(xlabel: str, ylabel: str, height: int, tools: str = _TOOLS) -> figure:
         tools=tools,
         active_drag="box_select" if tools == _TOOLS else None,
         active_scroll=None,
-        output_backend="webgl" if tools == _TOOLS else "canvas",
         toolbar_location="above",
         x_axis_label=xlabel,
         y_axis_label=ylabel,
@@ -158,6 +156,14 @@ def _plot(xlabel: str, ylabel: str, height: int, tools: str = _TOOLS) -> figure:
         axis.axis_label_text_font_style = "normal"
         axis.axis_label_text_font_size = axis.major_label_text_font_size = "14px"
     return plot
+
+
+def _legend_beside(plot: figure) -> None:
+    """The legend to the right of the lines, which a click on it hides; none of a single line."""
+    (legend,) = plot.legend
+    legend.click_policy = "hide"
+    legend.visible = len(legend.items) > 1
+    plot.add_layout(legend, "right")
 
 
 def _source(archs: Archs, columns: Sequence[str], x: str, rank: str) -> ColumnDataSource:
@@ -211,9 +217,8 @@ def _hover(plot: figure, archs: Archs, rank: str, of: str, true: str) -> None:
 
 
 def _json(plot: figure) -> str:
-    """bokeh's JSON with its ids counted from 1, so that equal plots have equal bytes."""
-    text = json.dumps(json_item(plot), sort_keys=True)
+    """Bokeh's JSON with its ids counted from 1, so that equal plots have equal bytes."""
+    # In the order given: a model is written out where it is met first.
+    text = json.dumps(json_item(plot))
     seen: dict[str, str] = {}
-    return re.sub(
-        r'"p\d+"', lambda match: seen.setdefault(match[0], f'"p{len(seen) + 1}"'), text
-    )
+    return re.sub(r'"p\d+"', lambda match: seen.setdefault(match[0], f'"p{len(seen) + 1}"'), text)

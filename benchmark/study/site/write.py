@@ -35,7 +35,7 @@ from benchmark.study.site.pages import (
 
 _CODE = Path(__file__).resolve().parents[2]
 _MAKING = ("study", "views", "metrics", "records", "config")
-_SCRIPTS = ("bokeh.min.js", "bokeh-gl.min.js")
+_SCRIPT = "bokeh.min.js"
 _READ = (".json", ".jsonl", ".npy", ".csv")
 Make = Callable[[], str]
 
@@ -90,7 +90,8 @@ def write_site(results: Path) -> Path:
             lambda r=row, f=found, o=own: search_page(_own(r), f, o),
         )
     # The list is quick to make, and what it shows is all there is.
-    write_text(site / "index.html", index_page(list(studies.values()), runs, searches))
+    listed = list(studies.values())
+    write_text(site / "index.html", index_page(listed, runs, searches, mentions))
     _write_assets(site)
     _remove_others(site, set(digests))
     write_json(site / "pages.json", digests)
@@ -109,9 +110,7 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
     """A record's row as it was before others beside it gave it gaps and made its counts floats."""
     record = json.loads((Path(row["path"]) / "record.json").read_text(encoding="utf-8"))
     config = {f"config.{name}": value for name, value in record["config"].items()}
-    return {
-        name: value for name, value in row.items() if not name.startswith("config.")
-    } | config
+    return {name: value for name, value in row.items() if not name.startswith("config.")} | config
 
 
 def _mentions(studies: Any) -> dict[str, list[Mention]]:
@@ -168,10 +167,9 @@ def _code_digest() -> str:
 
 
 def _write_assets(site: Path) -> None:
-    """The library's scripts and ours, once beside all pages."""
-    scripts = files("bokeh") / "server" / "static" / "js"
-    for name in _SCRIPTS:
-        _copy((scripts / name).read_bytes(), site / "assets" / name)
+    """The library's script and ours, once beside all pages."""
+    script = files("bokeh") / "server" / "static" / "js" / _SCRIPT
+    _copy(script.read_bytes(), site / "assets" / _SCRIPT)
     own = files("benchmark.study.site") / "assets"
     for name in ("site.js", "style.css"):
         _copy((own / name).read_bytes(), site / "assets" / name)

@@ -84,7 +84,8 @@ function explore(source) {
     if (chosen.length === 1) tell(chosen[0]);
     else if (chosen.length > 1) tellMany(chosen);
   });
-  source.inspected.properties.indices.change.connect(() => {
+  // Pointing replaces what is inspected, and says so by a signal of its own.
+  source.inspect.connect(() => {
     const [at] = source.inspected.indices;
     if (at !== undefined && source.selected.indices.length === 0) tell(at);
   });
