@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kshot_core.evaluation.scores import Scores as Scores
     from kshot_core.evaluation.scores import predict as predict
+    from kshot_core.metrics.correlation import METRICS as METRICS
+    from kshot_core.metrics.correlation import kendall_tau_b as kendall_tau_b
     from kshot_core.retraining.fleet import Fleet as Fleet
     from kshot_core.retraining.standalone import StandaloneRecipe as StandaloneRecipe
     from kshot_core.retraining.standalone import build_fleet as build_fleet
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "evaluation.scores": ("Scores", "predict"),
+    "metrics.correlation": ("METRICS", "kendall_tau_b"),
     "retraining.fleet": ("Fleet",),
     "retraining.standalone": ("StandaloneRecipe", "build_fleet", "train_standalone"),
     "retraining.trainer": ("RetrainRecipe", "Retraining", "top_k"),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from benchmark.study.definition import Study
 from benchmark.study.studies import (
+    best,
+    codes,
     figure7,
     figure8,
     figure9,
+    macro,
+    recipe,
     table1,
     table3,
     table4,
@@ -19,6 +23,10 @@ from benchmark.study.studies import (
 STUDIES: dict[str, Study] = {
     "table9": table9.STUDY,
     "table4": table4.STUDY,
+    "codes": codes.STUDY,
+    "recipe": recipe.STUDY,
+    "macro": macro.STUDY,
+    "best": best.STUDY,
     "table1": table1.STUDY,
     "table3": table3.STUDY,
     "table5": table5.STUDY,
