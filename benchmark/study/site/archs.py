@@ -38,6 +38,11 @@ class Archs:
     cost_of: str
 
 
+def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, each by the names of its columns."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
 def space_of(row: Mapping[str, Any]) -> Space:
     """The search space of a record's row, at the size of images that it has by default."""
     names = {field.name for field in dataclasses.fields(SpaceSettings)} - {"space"}

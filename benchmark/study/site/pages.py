@@ -19,7 +19,7 @@ from benchmark.study.definition import StudyData
 from benchmark.study.page import command, common_text, facts_of
 from benchmark.study.site import plots
 from benchmark.study.site.again import run_command, search_command
-from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, space_of
+from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, rows_of, space_of
 from benchmark.study.site.cells import Cell, Grid, facts, number, plain, table_grid
 from benchmark.views.ranks import AGREEMENT, CONTROLS
 from benchmark.views.sketch import sketch_of
@@ -255,7 +255,7 @@ def _runs_grid(
     mentions: Mapping[str, Sequence[Mention]] | None = None,
 ) -> Grid:
     rows = []
-    for row in runs.to_dict("records"):
+    for row in rows_of(runs):
         link = f"{root}runs/{slug(str(row['folder']))}"
         first = Cell(labels[row["row"]] if labels else _run_title(row), link=link)
         rows.append(
@@ -285,7 +285,7 @@ def _searches_grid(
     mentions: Mapping[str, Sequence[Mention]] | None = None,
 ) -> Grid:
     rows = []
-    for row in searches.to_dict("records"):
+    for row in rows_of(searches):
         link = f"{root}searches/{slug(str(row['folder']))}"
         first = Cell(labels[row["row"]] if labels else _search_title(row), link=link)
         rows.append(
@@ -331,7 +331,7 @@ def _retrained_grid(retrained: pd.DataFrame, labels: Mapping[str, str]) -> Grid:
             number(row["params"], 4, 1e-6),
             Cell(str(row["config.arch"])),
         ]
-        for row in retrained.to_dict("records")
+        for row in rows_of(retrained)
     ]
     first = "row" if labels else "seed"
     headings = [first, "top-1 (%)", "top-5 (%)", "M multiply-adds", "M parameters", "arch"]

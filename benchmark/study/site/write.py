@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ from benchmark.records.load import read_runs, record_paths
 from benchmark.records.load_searches import load_retrained, load_searches
 from benchmark.study.definition import StudyData
 from benchmark.study.file import load_study
+from benchmark.study.site.archs import rows_of
 from benchmark.study.site.pages import (
     Mention,
     index_page,
@@ -34,7 +35,7 @@ from benchmark.study.site.pages import (
 )
 
 _CODE = Path(__file__).resolve().parents[2]
-_MAKING = ("study", "views", "metrics", "records", "config")
+_MAKING = ("study", "views", "records", "config")
 _SCRIPT = "bokeh.min.js"
 _READ = (".json", ".jsonl", ".npy", ".csv")
 Make = Callable[[], str]
@@ -73,12 +74,12 @@ def write_site(results: Path) -> Path:
     for path, data in studies.items():
         pictures = list(_pictures(path, data, site))
         digest = _digest([path, *_record_files(data)], pictures)
-        write(f"studies/{study_file(data)}", digest, lambda d=data, p=pictures: study_page(d, p))
-    for row in runs.to_dict("records"):
+        write(f"studies/{study_file(data)}", digest, partial(study_page, data, pictures))
+    for row in rows_of(runs):
         own = mentions.get(row["folder"], [])
         digest = _digest(_files(Path(row["path"])), [one.label for one in own], _titles(own))
-        write(f"runs/{slug(row['folder'])}", digest, lambda r=row, o=own: run_page(_own(r), o))
-    for row in searches.to_dict("records"):
+        write(f"runs/{slug(row['folder'])}", digest, partial(run_page, _own(row), own))
+    for row in rows_of(searches):
         own = mentions.get(row["folder"], [])
         found = retrained[retrained["search.record"] == row["folder"]]
         inputs = [*_files(Path(row["path"]))]
@@ -87,7 +88,7 @@ def write_site(results: Path) -> Path:
         write(
             f"searches/{slug(row['folder'])}",
             digest,
-            lambda r=row, f=found, o=own: search_page(_own(r), f, o),
+            partial(search_page, _own(row), found, own),
         )
     # The list is quick to make, and what it shows is all there is.
     listed = list(studies.values())
@@ -113,13 +114,13 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if not name.startswith("config.")} | config
 
 
-def _mentions(studies: Any) -> dict[str, list[Mention]]:
+def _mentions(studies: Iterable[StudyData]) -> dict[str, list[Mention]]:
     """The studies that name a record, by its folder."""
     found: dict[str, list[Mention]] = {}
     for data in studies:
         labels = {row.name: row.label for row in data.rows}
         for frame in (data.runs, data.searches):
-            for row in frame.to_dict("records"):
+            for row in rows_of(frame):
                 found.setdefault(row["folder"], []).append(Mention(data, labels[row["row"]]))
     return found
 
@@ -148,7 +149,7 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from (file for file in sorted(folder.iterdir()) if file.suffix in _READ)
 
 
-def _digest(paths: Any, *others: Any) -> str:
+def _digest(paths: Iterable[Path], *others: Any) -> str:
     digest = hashlib.sha256(_code_digest().encode())
     for path in paths:
         digest.update(f"{path.name} {sha256(path)}".encode())
