@@ -12,13 +12,13 @@ import pandas as pd
 from bokeh.embed import json_item
 from bokeh.models import (
     BasicTicker,
-    ColorBar,
     ColumnDataSource,
     CustomJSHover,
     HoverTool,
     LinearColorMapper,
-    Span,
 )
+from bokeh.models.annotations import ColorBar, Span
+from bokeh.models.renderers import GlyphRenderer
 from bokeh.palettes import Viridis256, linear_palette
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -47,9 +47,11 @@ def scatter(archs: Archs) -> str:
     columns = ["accuracy", "minus_loss", "true", "rank_accuracy", "rank_loss", "rank_true"]
     source = _source(archs, columns, x="accuracy", rank="rank_accuracy")
     plot = _plot("predicted accuracy (%)", "stand-alone accuracy (%)", height=460)
-    _points(plot, source, archs, "x", "true")
+    points = _points(plot, source, archs, "x", "true")
     num = len(archs.frame)
-    _hover(plot, archs, "predicted rank", f" of {num:,}", "true rank: <b>@rank_true{0,0}</b>")
+    _hover(
+        plot, points, archs, "predicted rank", f" of {num:,}", "true rank: <b>@rank_true{0,0}</b>"
+    )
     return _json(plot)
 
 
@@ -74,13 +76,13 @@ def front(archs: Archs, members: Sequence[int], best: int, limits: Sequence[floa
         frame["mflops"].to_numpy()[list(members)], frame["accuracy"].to_numpy()[list(members)],
         mode="after", line_width=2, color=COLOURS[1], legend_label="Pareto front",
     )  # fmt: skip
-    _points(plot, source, archs, "x", "accuracy")
+    points = _points(plot, source, archs, "x", "accuracy")
     plot.scatter(
         [frame["mflops"].iloc[best]], [frame["accuracy"].iloc[best]], marker="star", size=20,
         fill_color=COLOURS[1], line_color="black", legend_label="chosen",
     )  # fmt: skip
     plot.legend.location = "bottom_right"
-    _hover(plot, archs, "rank", f" of {len(frame):,}", "generation @generation")
+    _hover(plot, points, archs, "rank", f" of {len(frame):,}", "generation @generation")
     return _json(plot)
 
 
@@ -177,7 +179,9 @@ def _source(archs: Archs, columns: Sequence[str], x: str, rank: str) -> ColumnDa
     return ColumnDataSource(data, name=SOURCE)
 
 
-def _points(plot: figure, source: ColumnDataSource, archs: Archs, x: str, y: str) -> None:
+def _points(
+    plot: figure, source: ColumnDataSource, archs: Archs, x: str, y: str
+) -> GlyphRenderer[Any]:
     counts = archs.frame["convolutions"]
     colour: Any = COLOURS[0]
     if counts.notna().any():
@@ -193,18 +197,20 @@ def _points(plot: figure, source: ColumnDataSource, archs: Archs, x: str, y: str
             ColorBar(color_mapper=mapper, title="convolutions", ticker=ticker, width=10), "right"
         )
     size = 4 if len(archs.frame) > 5000 else 6 if len(archs.frame) > 500 else 9
-    plot.scatter(
+    return plot.scatter(
         x, y, source=source, size=size, fill_color=colour, line_color=None, fill_alpha=0.75,
         nonselection_fill_alpha=0.08, nonselection_fill_color=NEUTRAL, name="points",
     )  # fmt: skip
 
 
-def _hover(plot: figure, archs: Archs, rank: str, of: str, true: str) -> None:
+def _hover(
+    plot: figure, points: GlyphRenderer[Any], archs: Archs, rank: str, of: str, true: str
+) -> None:
     drawn = archs.sketch is not None
     drawing = '<img alt="" src="@letters{custom}">' if drawn else ""
     plot.add_tools(
         HoverTool(
-            renderers=[one for one in plot.renderers if one.name == "points"],
+            renderers=[points],
             tooltips=_HOVER.format(drawing=drawing, rank=rank, of=of, true=true),
             # The page's script puts the drawing together; see assets/site.js.
             formatters={"@letters": CustomJSHover(code="return kshot.image(value)")}
