@@ -10,6 +10,7 @@ import shlex
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -31,8 +32,9 @@ from benchmark.study.site.again import run_command, search_command
 from benchmark.study.site.archs import ranks
 from benchmark.study.site.write import write_site
 from benchmark.study.studies import STUDIES
-from benchmark.views.sketch import sketch_of
-from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
+from benchmark.views.sketch import sketches
+from benchmark.views.style import KINDS
+from kshot_core.spaces import SPACES, NASBench201
 
 LIMIT = 5_000_000
 
@@ -147,8 +149,7 @@ def test_run_page_has_each_arch_with_its_scores_and_ranks(results: Path) -> None
     np.testing.assert_array_equal(found["rank_accuracy"], 1 + better)
     assert found["mflops"][5] == pytest.approx(space.live_flops(archs[5]) / 1e6)
     assert found["convolutions"].tolist() == [space.num_convolutions(arch) for arch in archs]
-    sketch = sketch_of(space)
-    assert found["letters"] == [sketch.letters(arch) for arch in archs]
+    assert found["letters"] == list(sketches(space, archs).letters)
 
 
 def test_ranks_share_ties_and_leave_out_the_unknown() -> None:
@@ -256,24 +257,34 @@ def test_command_makes_the_same_search_again(ensemble: str) -> None:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_sketch_has_a_fragment_for_every_state(name: str) -> None:
+def test_every_space_has_sketches(name: str) -> None:
     space = SPACES[name]()
-    sketch = sketch_of(space)
-    for arch in space.extremes():
-        drawn = sketch.svg(arch, "<arch>")
-        assert "&lt;arch&gt;" in drawn
-        assert len(sketch.letters(arch)) == len(sketch.sites)
-    assert len({sketch.svg(arch, "") for arch in space.extremes()}) == 2
+    generator = Random(0)
+    archs = list(dict.fromkeys(space.sample(generator) for _ in range(6)))
+    drawn = sketches(space, archs)
+    assert len({drawn.svg(at, "") for at in range(len(archs))}) == len(archs)
+    assert "&lt;arch&gt;" in drawn.svg(0, "<arch>")
+    assert len(drawn.fragments) < sum(map(len, drawn.letters))
 
 
 def test_sketch_tells_operations_and_dead_edges_apart() -> None:
     space = NASBench201()
     # Node 1 has no input, so that what follows it is not live.
-    arch = space.from_string("|none~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|none~1|none~2|")
-    dead = sketch_of(space).svg(arch, "")
-    assert "3×3" in dead
-    assert "#D55E00" not in dead
-    live = sketch_of(space).svg(space.from_index(1462), "")
-    assert live.count("#D55E00") == 18
-    widths = sketch_of(MobileNetV2())
-    assert len(set(widths.sites[-1])) == 5
+    dead = space.from_string("|none~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|none~1|none~2|")
+    drawn = sketches(space, [dead, space.extremes()[1]])
+    colour = KINDS[space.drawing(space.extremes()[1])[0].edges[0].kind - 1]
+    assert "3×3" in drawn.svg(0, "")
+    assert colour not in drawn.svg(0, "")
+    assert drawn.svg(1, "").count(colour) == 18
+
+
+def test_a_space_without_a_drawing_is_boxes() -> None:
+    drawn = sketches(Undrawn(NASBench201()), [(0, 1, 2, 3, 4, 0)])
+    assert re.findall(r">(\d)</text>", drawn.svg(0, "")) == list("012340")
+
+
+class Undrawn:
+    """A space that nobody has said how to draw."""
+
+    def __init__(self, space: Any) -> None:
+        self.num_choices = space.num_choices

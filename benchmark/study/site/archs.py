@@ -16,8 +16,8 @@ from scipy.stats import rankdata
 from benchmark.config.space import SpaceSettings
 from benchmark.records.load import load_predictions
 from benchmark.records.load_searches import load_evaluated
-from benchmark.views.sketch import Sketch, sketch_of
-from kshot_core.space import Arch, Listable, Space
+from benchmark.views.sketch import Sketches, sketches
+from kshot_core.space import Arch, Listable, Priced, Space
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class Archs:
     """The architectures of a run or a search.
 
     Args:
-        frame: a row each; ``arch``, ``letters`` (see ``Sketch``), ``accuracy`` (percent),
+        frame: a row each; ``arch``, ``accuracy`` (percent),
             ``minus_loss``, ``true`` (percent), ``rank_accuracy``, ``rank_loss`` and ``rank_true``
             (1 is the best, ties share the better rank), ``mflops``, ``mparams`` and
             ``convolutions``; of a search ``number`` and ``generation`` as well. NaN is unknown.
-        sketch: how they are drawn; None where the record does not say which they are.
+        sketches: their drawings in the same order; None where it is not known which they are.
         cost_of: which networks the costs are of, in words.
     """
 
     frame: pd.DataFrame
-    sketch: Sketch | None
+    sketches: Sketches | None
     cost_of: str
 
 
@@ -99,15 +99,14 @@ def archs_of_search(row: Mapping[str, Any]) -> Archs:
 
 
 def _described(frame: pd.DataFrame, space: Space, archs: Sequence[Arch]) -> Archs:
-    sketch = sketch_of(space)
     live = [space.canonical(arch) for arch in archs]
     frame["arch"] = [space.to_string(arch) for arch in archs]
-    frame["letters"] = [sketch.letters(arch) for arch in archs]
-    frame["mflops"] = [space.flops(arch) / 1e6 for arch in live]
-    frame["mparams"] = [space.params(arch) / 1e6 for arch in live]
+    priced = isinstance(space, Priced)
+    frame["mflops"] = [space.flops(arch) / 1e6 for arch in live] if priced else np.nan
+    frame["mparams"] = [space.params(arch) / 1e6 for arch in live] if priced else np.nan
     frame["convolutions"] = [float(space.num_convolutions(arch)) for arch in archs]
     cost_of = f"of what reaches the output, as {space.name} has them by default"
-    return Archs(_ranked(frame), sketch, cost_of)
+    return Archs(_ranked(frame), sketches(space, archs), cost_of if priced else "")
 
 
 def _ranked(frame: pd.DataFrame) -> pd.DataFrame:

@@ -19,10 +19,9 @@ from benchmark.study.definition import StudyData
 from benchmark.study.page import command, common_text, facts_of
 from benchmark.study.site import plots
 from benchmark.study.site.again import run_command, search_command
-from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, rows_of, space_of
+from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, rows_of
 from benchmark.study.site.cells import Cell, Grid, facts, number, plain, table_grid
 from benchmark.views.ranks import AGREEMENT, CONTROLS
-from benchmark.views.sketch import sketch_of
 from benchmark.views.values import MISSING, text
 
 Row = Mapping[str, Any]
@@ -170,7 +169,7 @@ def search_page(row: Row, retrained: pd.DataFrame, mentions: Sequence[Mention]) 
         archs=archs,
         sketch=_sketch_json(archs),
         scatter=plots.front(archs, members, best, limits),
-        front=_front_grid(row, archs, members, best),
+        front=_front_grid(archs, members, best),
         retrained=_retrained_grid(retrained, {}),
         codes=_codes(path),
         config=facts("Config", config),
@@ -198,9 +197,8 @@ def _metrics_grid(row: Row) -> Grid:
     return Grid(f"Against {row['truth.column']}", headings, rows, notes)
 
 
-def _front_grid(row: Row, archs: Archs, members: Sequence[int], best: int) -> Grid:
-    space = space_of(row)
-    sketch = sketch_of(space)
+def _front_grid(archs: Archs, members: Sequence[int], best: int) -> Grid:
+    assert archs.sketches is not None, "a search says which architectures it scored"
     rows = []
     for at in members:
         one = archs.frame.iloc[at]
@@ -212,7 +210,7 @@ def _front_grid(row: Row, archs: Archs, members: Sequence[int], best: int) -> Gr
                 number(one["mflops"], 3),
                 number(one["mparams"], 4),
                 number(one["true"], 2),
-                Cell(text, drawing=sketch.svg(space.from_string(text), text)),
+                Cell(text, drawing=archs.sketches.svg(at, text)),
             ]
         )
     headings = ["", "accuracy (%)", "M multiply-adds", "M parameters", "stand-alone (%)", "arch"]
@@ -380,7 +378,7 @@ def _steps(row: Row) -> dict[str, Any]:
 
 
 def _sketch_json(archs: Archs) -> str:
-    return json.dumps(archs.sketch.to_dict() if archs.sketch else None, sort_keys=True)
+    return json.dumps(archs.sketches.to_dict() if archs.sketches else None, sort_keys=True)
 
 
 @cache

@@ -174,8 +174,8 @@ def _source(archs: Archs, columns: Sequence[str], x: str, rank: str) -> ColumnDa
     columns = [*columns, "mflops", "mparams", "convolutions"]
     data: dict[str, Any] = {name: frame[name].to_numpy(np.float32) for name in columns}
     data |= {"x": data[x], "rank": data[rank], "arch": frame["arch"].tolist()}
-    if archs.sketch is not None:
-        data["letters"] = frame["letters"].tolist()
+    if archs.sketches is not None:
+        data["letters"] = list(archs.sketches.letters)
     return ColumnDataSource(data, name=SOURCE)
 
 
@@ -206,7 +206,7 @@ def _points(
 def _hover(
     plot: figure, points: GlyphRenderer[Any], archs: Archs, rank: str, of: str, true: str
 ) -> None:
-    drawn = archs.sketch is not None
+    drawn = archs.sketches is not None
     drawing = '<img alt="" src="@letters{custom}">' if drawn else ""
     plot.add_tools(
         HoverTool(

@@ -5,12 +5,12 @@ const kshot = (() => {
   const text = (id) => document.getElementById(id)?.textContent ?? "null";
   const sketch = JSON.parse(text("sketch"));
 
-  /** The drawing of an architecture, a letter per site; see benchmark/views/sketch.py. */
+  /** The drawing of an architecture, a letter per part; see benchmark/views/sketch.py. */
   function svg(letters) {
     if (!sketch || !letters) return "";
-    const parts = [...letters].map((letter, site) => sketch.sites[site][letter.charCodeAt(0) - sketch.first]);
+    const parts = [...letters].map((letter) => sketch.fragments[letter.codePointAt(0) - sketch.first]);
     return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${sketch.width} ${sketch.height}" ` +
-      `width="${sketch.width}" height="${sketch.height}" role="img" aria-label="drawing">${parts.join("")}${sketch.base}</svg>`;
+      `width="${sketch.width}" height="${sketch.height}" role="img" aria-label="drawing">${parts.join("")}</svg>`;
   }
 
   const image = (letters) => `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg(letters))}`;
