@@ -101,12 +101,14 @@ def archs_of_search(row: Mapping[str, Any]) -> Archs:
 def _described(frame: pd.DataFrame, space: Space, archs: Sequence[Arch]) -> Archs:
     live = [space.canonical(arch) for arch in archs]
     frame["arch"] = [space.to_string(arch) for arch in archs]
-    priced = isinstance(space, Priced)
-    frame["mflops"] = [space.flops(arch) / 1e6 for arch in live] if priced else np.nan
-    frame["mparams"] = [space.params(arch) / 1e6 for arch in live] if priced else np.nan
+    frame[["mflops", "mparams"]] = np.nan
+    cost_of = ""
+    if isinstance(space, Priced):
+        frame["mflops"] = [space.flops(arch) / 1e6 for arch in live]
+        frame["mparams"] = [space.params(arch) / 1e6 for arch in live]
+        cost_of = f"of what reaches the output, as {space.name} has them by default"
     frame["convolutions"] = [float(space.num_convolutions(arch)) for arch in archs]
-    cost_of = f"of what reaches the output, as {space.name} has them by default"
-    return Archs(_ranked(frame), sketches(space, archs), cost_of if priced else "")
+    return Archs(_ranked(frame), sketches(space, archs), cost_of)
 
 
 def _ranked(frame: pd.DataFrame) -> pd.DataFrame:

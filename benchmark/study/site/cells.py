@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from benchmark.study.definition import Table
-from benchmark.study.render import as_text
+from benchmark.study.render import as_text, shown_columns
 from benchmark.views.values import MISSING, text
 
 
@@ -64,11 +64,7 @@ def plain(value: object) -> Cell:
 def table_grid(table: Table, values: pd.DataFrame) -> Grid:
     """A study's built table."""
     shown = as_text(table, values)
-    names = [
-        name
-        for name in values.columns
-        if not name.endswith("_sd") and name not in table.for_programs
-    ]
+    names = list(shown_columns(table, values).values())
     rows = [
         [
             Cell(cell, float(value) if isinstance(value, (int, float)) else None)
