@@ -70,7 +70,7 @@ def test_an_id_differs_wherever_a_setting_does() -> None:
 def _write(path: Path, values: dict[str, Any]) -> None:
     path.mkdir(parents=True)
     (path / "config.json").write_text(json.dumps(values))
-    (path / "record.json").write_text(json.dumps({"config": values, "seconds": {}}))
+    (path / "record.json").write_text(json.dumps({"schema": 1, "config": values, "seconds": {}}))
 
 
 def _flat(config: RunConfig) -> dict[str, Any]:
