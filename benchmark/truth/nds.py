@@ -127,8 +127,8 @@ def _records(source: Path) -> list[Mapping[str, Any]]:
             f"{source} is no JSON ({error}): it is cut short or altered; download it again"
         ) from None
     if isinstance(content, dict):
-        parts = [content.get("top"), content.get("mid")]
-        content = [*parts[0], *parts[1]] if all(isinstance(part, list) for part in parts) else None
+        top, mid = content.get("top"), content.get("mid")
+        content = top + mid if isinstance(top, list) and isinstance(mid, list) else None
     if not isinstance(content, list) or not all(isinstance(one, dict) for one in content):
         raise UserError(f"{source} is not {wanted}: a list of objects, or its parts top and mid")
     return content

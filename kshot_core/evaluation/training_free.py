@@ -85,10 +85,10 @@ class _Patterns(TorchDispatchMode):
 def synflow(network: nn.Module, images: Tensor) -> float:
     """Logarithm of the flow through all weights (SynFlow, Tanaka et al., NeurIPS 2020).
 
-    The sum over weights of |w · dR/dw|, where R is the sum of the outputs for an image of ones, with
-    every weight at its absolute value and without batch-norms, as Abdelfattah et al. (ICLR 2021)
-    rank networks with it. ReLUs have no bound at 6, which untrained flows pass. In 64 bits; -inf
-    where nothing flows.
+    The sum over weights of |w · dR/dw|, where R is the sum of the outputs for an image of ones,
+    with every weight at its absolute value and without batch-norms, as Abdelfattah et al. (ICLR
+    2021) rank networks with it. ReLUs have no bound at 6, which untrained flows pass. In 64 bits;
+    -inf where nothing flows.
     """
     parameters = {name: p.detach().double().abs() for name, p in network.named_parameters()}
     for value in parameters.values():
@@ -101,13 +101,12 @@ def synflow(network: nn.Module, images: Tensor) -> float:
     ones = torch.ones_like(images[:1], dtype=torch.float64)
     with _Linear():
         output = torch.func.functional_call(network, {**parameters, **buffers}, (ones,))
-    used = list(parameters.values())
-    gradients = torch.autograd.grad(output.sum(), used, allow_unused=True)
-    flow = sum(
-        float((value * gradient).detach().sum().abs())
-        for value, gradient in zip(used, gradients, strict=True)
-        if gradient is not None
-    )
+    output.sum().backward()
+    flow = 0.0
+    for value in parameters.values():
+        # Weights that the network has and does not use have no gradient.
+        if value.grad is not None:
+            flow += float((value.detach() * value.grad).sum())
     return math.log(flow) if flow > 0 else -math.inf
 
 
