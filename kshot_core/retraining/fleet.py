@@ -11,6 +11,7 @@ Shapes: m members, B images of a member.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ from kshot_core.weights.many import Members, runs_many_paths
 
 class Fleet(nn.Module):
     """Stand-alone networks side by side, called as ``fleet(images)``.
+
+    Those of a task that carries a state are called, as one of them is, with the pair of inputs and
+    states, and return the pair of outputs and new states, all of them (m, B, ...).
 
     Args:
         networks: m networks, each called as ``network(images)``. Their weights are copied; the
@@ -65,13 +69,21 @@ class Fleet(nn.Module):
             is_trained = self._name[key] in trained
             self.stacks[table_key(key)] = nn.Parameter(stack, requires_grad=is_trained)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Outputs (m, B, num_classes) of images (m, B, C, H, W); see ``ManyPaths``."""
         first = self._networks[0]
         first.train(self.training)
         if runs_many_paths(first):
             return first.forward_many(x, self.archs, self)
-        return torch.stack([self._run_one(x, member) for member in range(len(self.archs))])
+        members = range(len(self.archs))
+        if isinstance(x, Tensor):
+            return torch.stack([self._run_one(x[member], member) for member in members])
+        inputs, states = x
+        each = [
+            self._run_one((inputs[member], None if states is None else states[member]), member)
+            for member in members
+        ]
+        return tuple(torch.stack(parts) for parts in zip(*each, strict=True))
 
     def network(self, member: int) -> nn.Module:
         """One network by itself, with the weights it has now."""
@@ -105,8 +117,7 @@ class Fleet(nn.Module):
             if member in place
         }
 
-    def _run_one(self, x: Tensor, member: int) -> Tensor:
+    def _run_one(self, x: Any, member: int) -> Any:
         network = self._networks[member].train(self.training)
         # Views, so that buffers written in place are those of the fleet.
-        output: Tensor = functional_call(network, self._state(member), (x[member],))
-        return output
+        return functional_call(network, self._state(member), (x,))
