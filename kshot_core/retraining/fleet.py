@@ -3,7 +3,7 @@
 Small networks leave a processor idle between kernels. A fleet stacks the parameters of its members
 by name and, where the networks can (``ManyPaths``), runs all of them in one pass. What a member
 computes and how it trains is to float tolerance what it would be alone, as long as the optimiser
-treats every scalar by itself (SGD, Adam; not a clipped norm).
+treats every scalar by itself (SGD, Adam), and norms are clipped member by member.
 
 Shapes: m members, B images of a member.
 """
@@ -84,6 +84,22 @@ class Fleet(nn.Module):
             for member in members
         ]
         return tuple(torch.stack(parts) for parts in zip(*each, strict=True))
+
+    @torch.no_grad()
+    def clip_gradients(self, largest: float) -> None:
+        """Scale each member's gradient down to the norm ``largest`` where it is longer."""
+        squares = torch.zeros(len(self.archs), device=next(self.parameters()).device)
+        found = [
+            (stack.grad, torch.tensor(list(place), device=stack.device))
+            for key, place in self._place.items()
+            if (stack := self.stacks[table_key(key)]).grad is not None
+        ]
+        for gradient, members in found:
+            squares[members] += gradient.flatten(1).float().square().sum(1)
+        # An infinite norm leaves nothing of its member's gradient, and NaN stays NaN.
+        scales = (largest / squares.sqrt().clamp(min=1e-12)).clamp(max=1)
+        for gradient, members in found:
+            gradient.mul_(scales[members].view(-1, *[1] * (gradient.ndim - 1)))
 
     def network(self, member: int) -> nn.Module:
         """One network by itself, with the weights it has now."""

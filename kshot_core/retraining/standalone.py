@@ -32,6 +32,7 @@ class StandaloneRecipe:
         warmup: share of the steps that warm up, 0..1.
         momentum: of SGD, in Nesterov's form.
         weight_decay: of SGD.
+        gradient_clip: largest norm of a network's gradient; 0 leaves it alone.
     """
 
     epochs: int = 1
@@ -40,6 +41,7 @@ class StandaloneRecipe:
     warmup: float = 0.15
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    gradient_clip: float = 0.0
 
 
 def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:
@@ -102,6 +104,8 @@ def train_standalone(
             outputs, state = outputs_of(task, fleet, x, state)
             # A mean for each network and a sum over them: each gets the gradient of its own loss.
             task.losses(outputs, y).sum().backward()  # type: ignore[no-untyped-call]
+            if recipe.gradient_clip:
+                fleet.clip_gradients(recipe.gradient_clip)
             # Gradients end where a batch begins.
             state = None if state is None else state.detach()
             optimizer.step()
