@@ -20,7 +20,6 @@ from torch import nn
 from benchmark.config.run import RunConfig
 from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
 from benchmark.datasets.splits import Splits
-from benchmark.metrics.correlation import METRICS
 from benchmark.report.command import build_report
 from benchmark.retrain import command as retrain_command
 from benchmark.run import command as run_command
@@ -32,11 +31,11 @@ from benchmark.study.jobs import jobs_of
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
 from kshot_core.evaluation.scores import predict
+from kshot_core.metrics.correlation import METRICS
 from kshot_core.sampling import SAMPLERS, Uniform, sample
-from kshot_core.sampling.uniform import uniform_arch
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.sharing.simplex import SimplexNet
-from kshot_core.space import Arch
+from kshot_core.space import Arch, uniform_arch
 from kshot_core.spaces.nasbench201.space import NASBench201
 from kshot_core.tasks import TASKS
 from kshot_core.tasks.images import ImageSet

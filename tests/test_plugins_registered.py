@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmark.config import presets
-from benchmark.metrics import correlation as metrics
+from kshot_core.metrics import correlation as metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,8 +16,9 @@ from benchmark.config.ids import defaults_of, read_settings, settings_id
 from benchmark.config.presets import preset
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
+from kshot_core.evaluation.other_codes import SCORE_CODES
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING
+from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.training.recipe import Recipe
 
 SCORING = (
@@ -25,6 +26,7 @@ SCORING = (
     "score_images",
     "score_batch_size",
     "score_paths",
+    "score_codes",
     "track_every",
     "track_archs",
     "truth_column",
@@ -44,6 +46,9 @@ class RunConfig:
     preset: str = "quick"
     encoding: str = "raw"
     hidden: int = 64
+    output_scale: float = SharingOptions.output_scale
+    output_bias: bool = SharingOptions.output_bias
+    widen_copies: bool = False
     few_shot_edge: int = 0
     space: str = "nasbench201"
     channels: int = 16
@@ -57,6 +62,7 @@ class RunConfig:
     batch_norm: str = "batch"
     affine: bool = False
     epochs: int = 250
+    average_epochs: int = 0
     batch_size: int = 64
     learning_rate: float = 0.025
     min_learning_rate: float = 0.001
@@ -64,13 +70,18 @@ class RunConfig:
     nesterov: bool = True
     weight_decay: float = 5e-4
     gradient_clip: float = 5.0
+    clip_norm: str = Recipe.clip_norm
     warmup_epochs: int = 10
+    warmup: str = Recipe.warmup
     schedule: str = "alternate"
     simplex_every: int = 2
     simplex_batches: str = "shared"
     num_groups: int = 16
+    simplex_batch_size: int = Recipe.simplex_batch_size
     simplex_learning_rate: float = 1e-3
     simplex_weight_decay: float = 0.0
+    simplex_cosine: bool = Recipe.simplex_cosine
+    balance: float = Recipe.balance
     regularisation: float = 1.0
     width_temperature: float = 0.3
     width_distance: float = 0.5
@@ -83,6 +94,7 @@ class RunConfig:
     score_images: int = 0
     score_batch_size: int = 256
     score_paths: int = 1
+    score_codes: str = "own"
     track_every: int = 0
     track_archs: int = 100
     train_images: int = 0
@@ -98,6 +110,11 @@ class RunConfig:
         one_of("--sharing", self.sharing, SHARING)
         one_of("--sampler", self.sampler, SAMPLERS)
         one_of("--encoding", self.encoding, ("raw", "canonical"))
+        if not 0 < self.output_scale < float("inf"):
+            raise UserError(f"--output-scale must be above 0, got {self.output_scale}")
+        one_of("--score-codes", self.score_codes, SCORE_CODES)
+        if self.K == 1 and self.score_codes != "own":
+            raise UserError(f"--score-codes {self.score_codes} needs more than one copy, got --K 1")
         one_of("--batch-norm", self.batch_norm, ("batch", "running"))
         least = {"K": 1, "seed": 0, "hidden": 1, "channels": 1, "cells": 1, "score_batch_size": 2}
         least |= {
@@ -175,7 +192,11 @@ def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfi
     """A preset's settings, overridden; what a preset says of searches is passed over.
 
     One copy is one-shot whatever maps architectures to codes, and a training shorter than the
-    preset's is not all warm-up.
+    preset's is not all warm-up. A strategy has a warm-up of its own where none is asked for:
+    few-shot copies start from a one-shot supernet that is trained for half of the epochs (Zhao et
+    al. 2021, whose sub-supernets take over trained weights), and random codes, which the paper
+    never changes, are there from the first step. ``warmup`` and ``warmup_epochs`` give both the
+    warm-up at 1/K that the others have.
 
     Args:
         name: of the preset.
@@ -200,7 +221,18 @@ def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfi
         values["sharing"] = "one-shot"
     elif values.get("sharing") == "one-shot" and K > 1:
         raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
-    return RunConfig(**values)
+    return RunConfig(**(values | _own_warmup(values, settings)))
+
+
+def _own_warmup(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a strategy says of the warm-up, where the settings asked for say nothing of it."""
+    if {"warmup", "warmup_epochs"} & settings.keys():
+        return {}
+    if values.get("sharing") == "random":
+        return {"warmup_epochs": 0}
+    if values.get("sharing") == "few-shot":
+        return {"warmup": "one-shot", "warmup_epochs": values.get("epochs", RunConfig.epochs) // 2}
+    return {}
 
 
 HELP = SPACE_HELP | {
@@ -212,8 +244,12 @@ HELP = SPACE_HELP | {
     "preset": "published or tried settings to start from; other options override them",
     "encoding": "what the simplex-net sees: raw (paper), or canonical (dead edges removed)",
     "hidden": "width of the simplex-net's hidden layer",
+    "output_scale": "of the simplex-net's first output weights; above 1 codes differ at once",
+    "output_bias": "a bias in the simplex-net's output, which prefers copies for all alike",
+    "widen_copies": "copies drawn √K wider, so that their mean has the scale of one network",
     "few_shot_edge": "edge whose operation picks the copy in few-shot sharing, 0..5",
     "epochs": "passes over the training images",
+    "average_epochs": "end with the mean of the weights after the last so many epochs; 0: the last",
     "batch_size": "images of a training step",
     "learning_rate": "of SGD at the start",
     "min_learning_rate": "of SGD at the end of its cosine",
@@ -221,13 +257,19 @@ HELP = SPACE_HELP | {
     "nesterov": "Nesterov's form of momentum",
     "weight_decay": "of SGD on the supernets' weights",
     "gradient_clip": "largest norm of the gradient; 0 for no clipping",
-    "warmup_epochs": "first epochs with every code 1/K",
+    "clip_norm": "whose norm that is: the bank's (another bound at each K), or the merged weights'",
+    "warmup_epochs": "first epochs, in which the simplex-net waits",
+    "warmup": "codes of those epochs: uniform (1/K; default but for few-shot and random sharing), "
+    "own, or one-shot (copy 0, then all from it)",
     "schedule": "alternate: supernets and simplex-net in turns (algorithm 2); joint: together",
     "simplex_every": "one step in so many trains the simplex-net",
     "simplex_batches": "shared: simplex steps use the epoch's images (paper), extra: further ones",
     "num_groups": "m, architectures in a simplex step, each with its part of the batch",
+    "simplex_batch_size": "images of a simplex step with extra images; 0 for the batch size",
     "simplex_learning_rate": "of Adam on the simplex-net",
     "simplex_weight_decay": "of Adam on the simplex-net",
+    "simplex_cosine": "the simplex-net's rate falls along a cosine to 0 instead of staying",
+    "balance": "weight of a term that is 0 where all copies are used alike",
     "regularisation": "weight of r_c, which tells widths apart (paper eq. 17), where there are any",
     "width_temperature": "temperature of r_c (paper eq. 15)",
     "width_distance": "widths this far apart differ, as a share of the mean distance (paper: m)",
@@ -240,12 +282,13 @@ HELP = SPACE_HELP | {
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",
     "score_paths": "architectures scored in one pass; more than 1 may pay on a GPU, and rounds",
+    "score_codes": "own: each architecture's; mean: one for all; shuffled: another architecture's",
     "track_every": "measure tau on a few architectures every so many epochs; 0 for never",
     "track_archs": "architectures to measure tau on while training",
     "train_images": "how many training images to use, the first ones; 0 for all",
     "split_seed": "seed of the split where no published split file is found",
     "held_out": "training images held out for ranking, of an image folder; 0 for its default",
-    "image_size": "height and width of an image folder's images; 0 for 224",
+    "image_size": "pixels a side: of an image folder (0: 224), or what CIFAR's 32 shrink to",
     "jitter": "colour jitter of an image folder's training images",
     "truth_column": "column of the truth table to compare with, e.g. cifar10/test/200ep/mean",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
@@ -38,12 +39,25 @@ DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
 }
 
 
+_SIZED = ("cifar10", "cifar100", "imagenet")
+"""Data sets whose images can be had at several sizes."""
+
+
 def load_splits(dataset: str, request: DataRequest) -> ImageData:
     """The images of ``dataset``, read, checked and split.
 
     Raises:
-        UserError: no data set has this name, or its files are missing or not as published.
+        UserError: no data set has this name, its files are missing or not as published, or it
+            has no images of the size asked for.
     """
     one_of("--dataset", dataset, DATASETS)
+    size = request.image_size
+    if size and dataset not in _SIZED:
+        raise UserError(
+            f"--image-size is of {', '.join(_SIZED)}; {dataset} has its own, so leave it at 0, "
+            f"got {size}"
+        )
     data = DATASETS[dataset](request)
-    return check_splits(data) if isinstance(data, Splits) else data
+    if not isinstance(data, Splits):
+        return data
+    return check_splits(data.shrunk(size) if size else data)

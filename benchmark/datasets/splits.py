@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+from torch.nn import functional as F
 
 from benchmark.cli.errors import UserError
 from kshot_core.tasks.batches import WHOLE, Part, TrainingBatches
@@ -96,6 +97,31 @@ class Splits:
         images, labels = self.train_images[:num], self.train_labels[:num]
         return dataclasses.replace(self, train_images=images, train_labels=labels)
 
+    def shrunk(self, size: int) -> Splits:
+        """The same with images of ``size`` pixels a side, each the mean of a square of pixels.
+
+        What ImageNet16 is made by (Chrabaszcz et al., 2017, "box"). Crops shrink alike.
+
+        Raises:
+            UserError: ``size`` does not divide the images' side.
+        """
+        side = self.image_size
+        if side % size or size == side:
+            allowed = [str(one) for one in range(4, side) if side % one == 0]
+            raise UserError(
+                f"--image-size of {self.name} is one of {', '.join(allowed)}, or 0 for its own "
+                f"{side} pixels, got {size}"
+            )
+        tests = None if self.test_images is None else _box(self.test_images, side // size)
+        return dataclasses.replace(
+            self,
+            train_images=_box(self.train_images, side // size),
+            valid_images=_box(self.valid_images, side // size),
+            test_images=tests,
+            crop_padding=self.crop_padding * size // side,
+            description={**self.description, "pixels": f"{size}x{size}, means of squares"},
+        )
+
     def training(
         self, device: torch.device, part: Part = WHOLE, everything: bool = False
     ) -> ImageSet:
@@ -120,6 +146,12 @@ class Splits:
         if self.test_images is None or self.test_labels is None:
             raise UserError(f"{self.name} has no test images here; retrain on another --dataset")
         return ImageSet(self.test_images, self.test_labels, self.mean, self.std, device=device)
+
+
+def _box(images: Tensor, factor: int) -> Tensor:
+    """Images uint8 (B, C, H, W) with every square of ``factor`` pixels a side as its mean."""
+    chunks = [F.avg_pool2d(part.float(), factor) for part in torch.split(images, 10_000)]
+    return torch.cat([chunk.round().to(torch.uint8) for chunk in chunks])
 
 
 class ImageData(Protocol):
@@ -201,7 +233,8 @@ class DataRequest:
         download: whether files found nowhere may be downloaded. They are not when ``folder``
             is given: a folder without the files is a mistake to report.
         held_out: training images held out for ranking, of an image folder; 0 for its default.
-        image_size: height and width of an image folder's images; 0 for 224.
+        image_size: height and width of images, which an image folder's are cut and scaled to and
+            CIFAR's shrunk to; 0 for 224 or as they are.
         jitter: colour jitter of an image folder's training images, 0 for none.
         workers: processes that decode an image folder; None for as many as there are cores.
     """

@@ -1,18 +1,16 @@
 """A folder that belongs to one config: written atomically, complete when ``record.json`` exists.
 
 It holds ``config.json`` from the start, ``log.jsonl`` and ``checkpoint.safetensors`` while the work
-goes on, and, last, ``record.json``. Only one process at a time works in it, and holds ``.lock``.
+goes on, and, last, ``record.json``. Only one process at a time works in it, and holds its lock.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -21,6 +19,7 @@ from torch import Tensor
 from benchmark.cli.errors import UserError
 from benchmark.config.ids import completed
 from benchmark.records.files import PART, write_atomically, write_json, write_text
+from benchmark.records.locks import STALE_SECONDS, BusyError, Lock
 from benchmark.records.rows import is_of
 
 # JSON that cannot be read; brackets without end are deeper than Python goes.
@@ -29,18 +28,6 @@ _UNREADABLE = (OSError, ValueError, RecursionError)
 
 CHECKPOINT = "checkpoint.safetensors"
 """The file of a training's state while it goes on."""
-
-
-def in_use(path: Path) -> bool:
-    """Whether a process holds a folder, to work in it."""
-    try:
-        with (path / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 class Settings(Protocol):
@@ -104,6 +91,7 @@ class ConfigFolder:
         self._checkpoint, self._record = path / CHECKPOINT, path / "record.json"
         # Whether somebody was told that this work is still to be done.
         self._was_unfinished = False
+        self._lock: Lock | None = None
 
     def record(self) -> dict[str, Any] | None:
         """The finished work's record, or None where it has not finished.
@@ -146,10 +134,14 @@ class ConfigFolder:
         if config_path.exists():
             # Before anything is put into a folder of somebody else's.
             self._check_config()
-        with self._locked():
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write to {self.path}: {error.strerror}") from None
+        lock = Lock(self.path)
+        try:
             if self._was_unfinished and self._record.exists():
-                (self.path / ".lock").unlink(missing_ok=True)
-                raise UserError(
+                raise BusyError(
                     f"{self.path} was finished by another process just now; "
                     "give the same command again to take what it left"
                 )
@@ -158,29 +150,23 @@ class ConfigFolder:
                 part.unlink(missing_ok=True)
             if not config_path.exists():
                 write_json(config_path, self._settings)
+            self._lock = lock
             yield
+        finally:
+            self._lock = None
+            lock.release()
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold ``.lock``, which whoever finishes the work removes."""
-        path = self.path / ".lock"
-        while True:
-            try:
-                self.path.mkdir(parents=True, exist_ok=True)
-                lock = path.open("w")
-            except OSError as error:
-                raise UserError(f"cannot write to {self.path}: {error.strerror}") from None
-            with lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    raise UserError(
-                        f"another process is working on {self.path}; wait for it or stop it"
-                    ) from None
-                # Removed since it was opened: the next process would lock another file.
-                if _is_at(lock, path):
-                    yield
-                    return
+    def _check_held(self) -> None:
+        """Refuse to write where another process works by now.
+
+        Raises:
+            UserError: this process stood still for so long that another took over.
+        """
+        if self._lock is not None and not self._lock.held():
+            raise UserError(
+                f"another process took over {self.path}, since this one did not answer for more "
+                f"than {STALE_SECONDS:.0f} seconds; it goes on there"
+            )
 
     def _check_config(self) -> None:
         path = self.path / "config.json"
@@ -207,6 +193,7 @@ class ConfigFolder:
 
     def save_checkpoint(self, state: Mapping[str, Tensor]) -> None:
         """Write the training's state, in place of the one before."""
+        self._check_held()
         tensors = {name: value.contiguous().cpu() for name, value in state.items()}
         metadata = {"run_id": self._run_id}
         write_atomically(self._checkpoint, lambda path: save_file(tensors, path, metadata))
@@ -236,6 +223,7 @@ class ConfigFolder:
 
     def save_log(self, epochs: Sequence[Mapping[str, Any]]) -> None:
         """Write the log anew, a line per epoch."""
+        self._check_held()
         lines = [json.dumps(epoch, sort_keys=True, allow_nan=False) for epoch in epochs]
         write_text(self.path / "log.jsonl", "".join(line + "\n" for line in lines))
 
@@ -267,8 +255,9 @@ class ConfigFolder:
             record: JSON values.
             leftovers: names of files that are not needed any more either.
         """
+        self._check_held()
         write_json(self._record, record)
-        for name in (self._checkpoint.name, *leftovers, ".lock"):
+        for name in (self._checkpoint.name, *leftovers):
             (self.path / name).unlink(missing_ok=True)
 
 
@@ -285,11 +274,3 @@ def _has(record: Mapping[str, Any], name: str) -> bool:
 def _has_seconds(epoch: object) -> bool:
     """Whether a line of the log says how long its epoch took."""
     return isinstance(epoch, dict) and is_of(epoch.get("seconds"), (int, float))
-
-
-def _is_at(file: TextIO, path: Path) -> bool:
-    """Whether an open file is the one that lies there now."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False

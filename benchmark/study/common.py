@@ -15,12 +15,13 @@ _SPACES = {
 }
 _CODES = (
     "schedule", "simplex_every", "simplex_batches", "num_groups", "simplex_learning_rate",
-    "simplex_weight_decay", "encoding", "hidden",
+    "simplex_weight_decay", "encoding", "hidden", "output_scale", "output_bias",
+    "simplex_batch_size", "simplex_cosine", "balance",
 )  # fmt: skip
 _WIDTHS = ("regularisation", "width_temperature", "width_distance")
 _EVOLUTION = ("parents", "mutation", "crossover_share")
 _RANKING = ("archs", "track_every", "track_archs", "truth_column")
-_FOLDERS = ("held_out", "image_size", "jitter")
+_FOLDERS = ("held_out", "jitter")
 
 
 def effective(config: RunConfig | SearchConfig) -> dict[str, Any]:
@@ -36,11 +37,12 @@ def effective(config: RunConfig | SearchConfig) -> dict[str, Any]:
     if run.sharing != "few-shot":
         idle |= {"few_shot_edge"}
     if run.K == 1 or run.sharing in ("one-shot", "fixed"):
-        idle |= {"warmup_epochs", "compensate"} if run.K == 1 else {"warmup_epochs"}
+        idle |= {"warmup_epochs", "warmup"}
+        idle |= {"compensate", "clip_norm", "widen_copies", "score_codes"} if run.K == 1 else set()
     if run.space != "mobilenetv2" or "," not in run.factors:
         idle |= {*_WIDTHS}
     if run.dataset != "imagenet":
-        idle |= {*_FOLDERS}
+        idle |= {*_FOLDERS} if run.image_size else {*_FOLDERS, "image_size"}
     values = config.to_dict()
     if isinstance(config, SearchConfig):
         idle |= {*_RANKING}

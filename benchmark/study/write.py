@@ -24,8 +24,8 @@ from benchmark.study.render import to_csv, to_latex, to_markdown
 from benchmark.views.pictures import own_style, save_figure
 from benchmark.views.style import FigureUnavailableError
 
-_CODE = Path(__file__).resolve().parent.parent
-_DRAWING = ("study", "views", "metrics")
+_CODE = Path(__file__).resolve().parent.parent.parent
+_DRAWING = ("benchmark/study", "benchmark/views", "kshot_core/metrics")
 
 
 def write_all(path: Path) -> StudyData:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cli.errors import UserError
-from benchmark.records.folders import CHECKPOINT, in_use
+from benchmark.records.folders import CHECKPOINT
+from benchmark.records.locks import owner_of
 from benchmark.train.supernet import EPOCH_WEIGHTS, WEIGHTS
 
 _FILES = (WEIGHTS, EPOCH_WEIGHTS.format("*"), CHECKPOINT)
@@ -61,8 +62,9 @@ def clear(results: Path, names: Sequence[str]) -> list[Kept]:
     chosen = there if "all" in names else [_named(there, name, results) for name in names]
     chosen = [one for one in dict.fromkeys(chosen) if one.num_bytes]
     for one in chosen:
-        if in_use(one.path):
-            raise UserError(f"a process is working on {one.path}; wait for it or stop it")
+        owner = owner_of(one.path)
+        if owner is not None:
+            raise UserError(f"{owner.text()} is working on {one.path}; wait for it or stop it")
     for one in chosen:
         for path in _weights(one.path):
             path.unlink(missing_ok=True)

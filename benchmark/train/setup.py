@@ -24,6 +24,7 @@ from kshot_core.training.regularisation import WidthRegularisation
 from kshot_core.training.steps import Engine, run_step
 from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
+from kshot_core.weights.widen import widen_copies
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,8 @@ def build_supernet(config: RunConfig, space: Space, device: torch.device) -> tup
     options = SharingOptions(
         encoding=config.encoding,
         hidden=config.hidden,
+        output_scale=config.output_scale,
+        output_bias=config.output_bias,
         edge=config.few_shot_edge,
         seed=derive_seed(config.seed, "sharing"),
     )
@@ -147,6 +150,8 @@ def build_supernet(config: RunConfig, space: Space, device: torch.device) -> tup
             supernet = space.supernet()
         seed = derive_seed(config.seed, "copies")
         shared = KShot(supernet, config.K, seed=seed, group=space.parameter_group)
+        if config.widen_copies:
+            widen_copies(shared)
     except ValueError as error:
         raise UserError(f"these settings do not go together: {error}") from None
     return shared.to(device), sharing.to(device)
@@ -169,7 +174,11 @@ def build_trainer(
     try:
         sampler = SAMPLERS[config.sampler](space)
         widths = WidthRegularisation(
-            space.num_choices, space.width_sites, config.width_temperature, config.width_distance
+            space.num_choices,
+            space.width_sites,
+            config.width_temperature,
+            config.width_distance,
+            space.canonical,
         )
         return Trainer(
             shared,

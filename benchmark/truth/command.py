@@ -18,11 +18,11 @@ from rich.table import Table
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
-from benchmark.metrics.correlation import kendall_tau_b
 from benchmark.truth.format import SUFFIXES, suffix_of
 from benchmark.truth.importers import Imported, import_truth
 from benchmark.truth.pickles import Report
 from benchmark.truth.table import TruthTable, cached_truth
+from kshot_core.metrics.correlation import kendall_tau_b
 
 _IMPORT_HELP = """\
 SOURCE is one of

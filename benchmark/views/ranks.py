@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.metrics.bootstrap import value_or_none
-from benchmark.metrics.correlation import METRICS
 from benchmark.records.load import load_predictions
 from benchmark.views.values import Estimate, estimate, numbers
+from kshot_core.metrics.bootstrap import value_or_none
+from kshot_core.metrics.correlation import METRICS
 
 METRIC = "kendall_tau_b"
 CONTROLS = {"params": "parameters", "flops": "FLOPs", "live_convolutions": "convolutions"}

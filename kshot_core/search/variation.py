@@ -1,18 +1,17 @@
 """New architectures from old ones: mutation, crossover, and that none is proposed twice.
 
-Two architectures are the same when ``Space.canonical`` says so: they compute the same function of
-the weights. The one met first stands for both, with its own cost and as it was drawn.
+Two architectures are the same when ``Space.canonical`` says that they compute the same function of
+the weights, and the weights are the same: what the code reads of them is equal. The one met first
+stands for both, with its own cost and as it was drawn.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Callable, Hashable, Iterator
 from random import Random
 
-from kshot_core.search.limits import Limits, draw_within
-from kshot_core.space import Arch, Space
+from kshot_core.search.limits import Limits, draw_within, is_path
+from kshot_core.space import Arch, PricedSpace, Space, listing
 
 _TRIES = 100  # of one way to make a child
 _DRAWS = 20  # random architectures, before those that are left are looked for
@@ -20,7 +19,11 @@ _MOST_LISTED = 100_000
 
 
 def mutate(arch: Arch, space: Space, rate: float, generator: Random) -> Arch:
-    """``arch`` with each site drawn anew with probability ``rate`` (Guo et al., 2020)."""
+    """``arch`` with each site drawn anew with probability ``rate`` (Guo et al., 2020).
+
+    Not always an architecture of the space, as of ``cross`` and ``single_changes``: where sites are
+    not free ``Unseen`` makes another one.
+    """
     return tuple(
         int(generator.random() * num) if generator.random() < rate else choice
         for choice, num in zip(arch, space.num_choices, strict=True)
@@ -42,6 +45,11 @@ def single_changes(arch: Arch, space: Space) -> Iterator[Arch]:
                 yield (*arch[:site], choice, *arch[site + 1 :])
 
 
+def nothing(arch: Arch) -> Hashable:
+    """What the code of one copy reads of an architecture."""
+    return ()
+
+
 class Unseen:
     """Proposes architectures: valid, within the limits, and new. ``None`` where there is no more.
 
@@ -54,19 +62,25 @@ class Unseen:
         space: where from.
         limits: what all of them keep to.
         generator: the source of all randomness.
+        reads: what of an architecture its code depends on, ``Sharing.reads``.
     """
 
-    def __init__(self, space: Space, limits: Limits, generator: Random) -> None:
+    def __init__(
+        self,
+        space: PricedSpace,
+        limits: Limits,
+        generator: Random,
+        reads: Callable[[Arch], Hashable] = nothing,
+    ) -> None:
         self.space, self.limits, self.generator = space, limits, generator
-        self._seen: set[Arch] = set()
+        self.reads = reads
+        self._seen: set[Hashable] = set()
         self._taken: list[Arch] = []
         self._num_explored = 0
+        everything = listing(space, _MOST_LISTED)
+        self._is_listed = everything is not None
         # Architectures that will do, unless they were taken since.
-        self._left: list[Arch] = []
-        self._is_listed = math.prod(space.num_choices) <= _MOST_LISTED
-        if self._is_listed:
-            everything = product(*map(range, space.num_choices))
-            self._left = [arch for arch in everything if self._will_do(arch)]
+        self._left = [arch for arch in everything or () if self._will_do(arch)]
 
     def fresh(self) -> Arch | None:
         """A new random architecture."""
@@ -105,13 +119,16 @@ class Unseen:
         return self._left[int(self.generator.random() * len(self._left))]
 
     def _is_new(self, arch: Arch) -> bool:
-        return self.space.canonical(arch) not in self._seen
+        return self._identity(arch) not in self._seen
 
     def _will_do(self, arch: Arch) -> bool:
-        new = self._is_new(arch) and self.space.is_valid(arch)
+        new = is_path(self.space, arch) and self._is_new(arch)
         return new and self.limits.allow(self.space, arch)
 
     def _take(self, arch: Arch) -> Arch:
-        self._seen.add(self.space.canonical(arch))
+        self._seen.add(self._identity(arch))
         self._taken.append(arch)
         return arch
+
+    def _identity(self, arch: Arch) -> Hashable:
+        return self.space.canonical(arch), self.reads(arch)

@@ -20,6 +20,9 @@ class Recipe:
 
     Args:
         epochs: passes over the training images.
+        average_epochs: the training ends with the mean of the weights, bank and simplex-net, at the
+            ends of its last so many epochs; 0 with those of the last. Tau of single checkpoints
+            rises and falls by .1 within 20 epochs (LOG.md, "longer and with larger batches").
         batch_size: images of a weight step; a simplex step divides as many among its groups.
         learning_rate: of SGD at the start; follows a cosine to ``min_learning_rate``.
         min_learning_rate: of SGD at the end.
@@ -69,6 +72,7 @@ class Recipe:
     """
 
     epochs: int = 250
+    average_epochs: int = 0
     batch_size: int = 64
     learning_rate: float = 0.025
     min_learning_rate: float = 0.001
@@ -110,6 +114,7 @@ class Recipe:
             self,
             {
                 "epochs": 0,
+                "average_epochs": 0,
                 "batch_size": 2,
                 "warmup_epochs": 0,
                 "num_groups": 1,
@@ -136,6 +141,11 @@ class Recipe:
         if self.clip_norm == "merged" and self.schedule == "joint":
             raise ValueError(
                 'clip_norm "merged" is for weight steps; a joint step has many codes at once'
+            )
+        if self.average_epochs == 1 or self.average_epochs > self.epochs:
+            raise ValueError(
+                f"average_epochs must be 0, for none, or from 2 to the {self.epochs} epochs there "
+                f"are, got {self.average_epochs}"
             )
         if self.simplex_batch_size and (
             self.simplex_batches == "shared" or self.schedule == "joint"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.metrics.correlation import bootstrap_interval, kendall_tau_b, summary
-from benchmark.metrics.ties import Vector
 from benchmark.records.load import PREDICTION
+from kshot_core.metrics.correlation import bootstrap_interval, kendall_tau_b, summary
+from kshot_core.metrics.ties import Vector
 
 NUM_ARCHS = 400
 COLUMN = "digits/valid/10ep/mean"

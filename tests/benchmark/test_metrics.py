@@ -14,9 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from benchmark.metrics import correlation as metrics
-from benchmark.metrics.correlation import METRICS, UndefinedMetricError, bootstrap_interval, summary
-from benchmark.metrics.ties import Vector
+from kshot_core.metrics import correlation as metrics
+from kshot_core.metrics.correlation import (
+    METRICS,
+    UndefinedMetricError,
+    bootstrap_interval,
+    summary,
+)
+from kshot_core.metrics.ties import Vector
 
 # Few distinct values, so that ties are the rule.
 tied_values = st.integers(0, 6)

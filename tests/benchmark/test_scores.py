@@ -13,7 +13,6 @@ import pytest
 from runs import write_truth
 
 from benchmark.cli.errors import UserError
-from benchmark.metrics.correlation import summary
 from benchmark.records.load import load_predictions
 from benchmark.run.command import main
 from benchmark.study.command import plan_lines
@@ -22,6 +21,7 @@ from benchmark.study.file import load_study, write_study
 from benchmark.study.plan import plan
 from benchmark.study.studies import STUDIES
 from benchmark.truth.table import TruthTable
+from kshot_core.metrics.correlation import summary
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.datasets import load_splits
 from benchmark.datasets.cifar10 import SPLIT as CIFAR10_SPLIT
 from benchmark.datasets.cifar100 import SPLIT as CIFAR100_SPLIT
 from benchmark.datasets.imagenet16_120 import SPLIT as IMAGENET_SPLIT
@@ -27,6 +28,52 @@ def indices(plan: SplitPlan, first: list[int], second: list[int]) -> str:
             plan.keys[1]: ["int", list(map(str, second))],
         }
     )
+
+
+def toy(images: torch.Tensor, crop_padding: int = 0) -> Splits:
+    """Two images, to train on, to score on and to test with."""
+    labels = torch.tensor([0, 1])
+    return Splits(
+        name="toy",
+        num_classes=2,
+        train_images=images,
+        train_labels=labels,
+        valid_images=images,
+        valid_labels=labels,
+        mean=(0.5,),
+        std=(0.5,),
+        trained_on="toy",
+        crop_padding=crop_padding,
+        flip=False,
+        description={},
+        test_images=images,
+        test_labels=labels,
+    )
+
+
+def test_images_shrink_to_the_means_of_squares() -> None:
+    images = torch.arange(2 * 8 * 8, dtype=torch.uint8).view(2, 1, 8, 8)
+    small = toy(images, crop_padding=4).shrunk(4)
+    by_hand = [[(a + a + 1 + a + 8 + a + 9) / 4 for a in range(r, r + 8, 2)] for r in (0, 16)]
+    assert small.image_size == 4
+    assert small.crop_padding == 2
+    for part in (small.train_images, small.valid_images, small.test_images):
+        assert part is not None
+        assert part.dtype == torch.uint8
+        assert torch.equal(part[0, 0, :2], torch.tensor(by_hand).round().to(torch.uint8))
+    assert small.description == {"pixels": "4x4, means of squares"}
+
+
+@pytest.mark.parametrize("size", [3, 5, 8, 16])
+def test_a_size_that_images_cannot_shrink_to(size: int) -> None:
+    images = torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    with pytest.raises(UserError, match=f"--image-size of toy is one of 4, or 0 .*got {size}"):
+        toy(images).shrunk(size)
+
+
+def test_a_data_set_of_one_size_says_so() -> None:
+    with pytest.raises(UserError, match="digits has its own, so leave it at 0, got 14"):
+        load_splits("digits", DataRequest(image_size=14))
 
 
 def test_a_drawn_split_follows_its_seed_and_says_so() -> None:
@@ -90,21 +137,7 @@ def test_the_published_splits_are_known(shared_data: Path, plan: SplitPlan) -> N
 def test_splits_that_break_their_promises_are_a_mistake_in_code(
     change: dict[str, Any], message: str
 ) -> None:
-    images, labels = torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 1])
-    good = Splits(
-        name="toy",
-        num_classes=2,
-        train_images=images,
-        train_labels=labels,
-        valid_images=images,
-        valid_labels=labels,
-        mean=(0.5,),
-        std=(0.5,),
-        trained_on="toy",
-        crop_padding=0,
-        flip=False,
-        description={},
-    )
+    good = toy(torch.zeros(2, 1, 4, 4, dtype=torch.uint8))
     assert check_splits(good) is good
     with pytest.raises(ValueError, match=message):
         check_splits(replace(good, **change))

@@ -104,7 +104,7 @@ def test_program_refuses_wrong_numbers_and_existing_tables(tmp_path: Path) -> No
 
 def test_embedded_truth_is_worth_ranking_against() -> None:
     """The shipped table: enough architectures, two seeds, and seeds that agree."""
-    from benchmark.metrics.correlation import kendall_tau_b  # noqa: PLC0415
+    from kshot_core.metrics.correlation import kendall_tau_b  # noqa: PLC0415
 
     path = find_truth("digits")
     table = TruthTable.load(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import made_up
 import pytest
@@ -21,7 +22,7 @@ from kshot_core.training.trainer import Trainer, fit
 from kshot_core.weights.bank import KShot
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=made_up.NUM_CLASSES, image_size=6)
-RECIPE = Recipe(epochs=3, batch_size=16, warmup_epochs=1, num_groups=4)
+RECIPE = Recipe(epochs=3, average_epochs=2, batch_size=16, warmup_epochs=1, num_groups=4)
 
 
 def _trainer(K: int, seed: int, engine: Engine = run_step, epochs: int = 3) -> Trainer:
@@ -33,7 +34,7 @@ def _trainer(K: int, seed: int, engine: Engine = run_step, epochs: int = 3) -> T
         sharing.double(),
         SAMPLERS["uniform"](SPACE),
         _double(made_up.images(48)),
-        Recipe(epochs=epochs, batch_size=16, warmup_epochs=1, num_groups=4),
+        replace(RECIPE, epochs=epochs),
         seed,
         engine,
     )

@@ -393,6 +393,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "joint": {"name": "simplex", "schedule": "joint"},
     "extra": {"name": "simplex", "simplex_batches": "extra"},
     "decay": {"name": "simplex", "unsampled": "decay"},
+    "averaged": {"name": "simplex", "average_epochs": 2},
     "plain-decay": {"name": "fixed", "unsampled": "decay", "momentum": 0.0, "nesterov": False},
 }
 

@@ -38,6 +38,7 @@ def trainer(
     """Two epochs of six batches of 16, in double precision so that rounding hides nothing."""
     recipe = Recipe(
         epochs=2,
+        average_epochs=2,
         batch_size=16,
         warmup_epochs=1,
         num_groups=4,
@@ -56,7 +57,7 @@ def trainer(
         0,
         engine,
         processes,
-        WidthRegularisation(SPACE.num_choices, SPACE.width_sites),
+        WidthRegularisation(SPACE.num_choices, SPACE.width_sites, canonical=SPACE.canonical),
     )
 
 

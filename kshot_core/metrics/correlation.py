@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from benchmark.metrics.bootstrap import Metric, bootstrap_interval, value_or_none
-from benchmark.metrics.ties import (
+from kshot_core.metrics.bootstrap import Metric, bootstrap_interval, value_or_none
+from kshot_core.metrics.ties import (
     UndefinedMetricError,
     checked,
     group_size,

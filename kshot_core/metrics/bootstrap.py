@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.metrics.ties import UndefinedMetricError, checked
+from kshot_core.metrics.ties import UndefinedMetricError, checked
 
 Metric = Callable[[ArrayLike, ArrayLike], float]
 
