@@ -23,7 +23,7 @@ from kshot_core.retraining.standalone import (
 )
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
-from kshot_core.spaces.darts_ptb import DartsPTB
+from kshot_core.spaces.darts_ptb import DARTSPTB
 from kshot_core.spaces.darts_ptb.genotype import ACTIVATIONS, NUM_CHOICES
 from kshot_core.streams import seeded
 from kshot_core.tasks.language import LanguageModelling
@@ -32,7 +32,7 @@ from kshot_core.training.trainer import Trainer, fit
 from kshot_core.weights.bank import KShot
 
 LANGUAGE = LanguageModelling()
-SPACE = DartsPTB()
+SPACE = DARTSPTB()
 DRY = {"dropout": 0.0, "dropouth": 0.0, "dropoutx": 0.0, "dropouti": 0.0, "dropoute": 0.0}
 WET = {"dropout": 0.3, "dropouth": 0.2, "dropoutx": 0.4, "dropouti": 0.1, "dropoute": 0.1}
 # As in DARTS's genotypes.py.
@@ -46,9 +46,9 @@ V2 = (
 )
 
 
-def small(**changes: object) -> DartsPTB:
+def small(**changes: object) -> DARTSPTB:
     settings = {"hidden": 7, "num_classes": 6, **DRY, **changes}
-    return DartsPTB(**settings)  # type: ignore[arg-type]
+    return DARTSPTB(**settings)  # type: ignore[arg-type]
 
 
 def archs(num: int, seed: int = 0) -> list[Arch]:

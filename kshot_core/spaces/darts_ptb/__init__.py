@@ -1,5 +1,5 @@
 """The recurrent cell of DARTS, for language modelling."""
 
-from kshot_core.spaces.darts_ptb.space import DartsPTB
+from kshot_core.spaces.darts_ptb.space import DARTSPTB
 
-__all__ = ["DartsPTB"]
+__all__ = ["DARTSPTB"]

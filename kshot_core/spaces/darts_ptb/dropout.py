@@ -20,7 +20,7 @@ from kshot_core.streams import derive_seed
 
 @dataclass(frozen=True)
 class Dropouts:
-    """Shares 0..1 that are dropped; see ``DartsPTB`` for what of."""
+    """Shares 0..1 that are dropped; see ``DARTSPTB`` for what of."""
 
     dropout: float
     dropouth: float

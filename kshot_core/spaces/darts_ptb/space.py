@@ -15,9 +15,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from kshot_core.space import Arch, check_arch
+from kshot_core.drawing import Edge, Graph
+from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
 from kshot_core.spaces.darts_ptb.dropout import Dropouts
 from kshot_core.spaces.darts_ptb.genotype import (
+    ACTIVATIONS,
     NUM_CHOICES,
     NUM_STEPS,
     arch_of,
@@ -30,7 +32,7 @@ from kshot_core.spaces.darts_ptb.network import Standalone, Supernet
 
 
 @dataclass(frozen=True)
-class DartsPTB:
+class DARTSPTB:
     """The space with its sizes. Dropouts are shares 0..1, by default those that DARTS trained with.
 
     Args:
@@ -81,6 +83,14 @@ class DartsPTB:
         """None: every state has the same width."""
         return ()
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """All cost the same; a chain of identities, and one of tanh."""
         chains = ([(name, source) for source in range(NUM_STEPS)] for name in ("identity", "tanh"))
@@ -124,6 +134,14 @@ class DartsPTB:
             ValueError: it is neither, or of another space; the message says what is wrong with it.
         """
         return arch_of(read(text))
+
+    def drawing(self, arch: Arch) -> tuple[Graph]:
+        """The cell's states; the output is the mean of those of all steps."""
+        steps = steps_of(check_arch(arch, self.num_choices))
+        edges = tuple(Edge(source, number) for number, (_, source) in enumerate(steps, start=1))
+        names = tuple(f"{number} {name}" for number, (name, _) in enumerate(steps, start=1))
+        kinds = tuple(ACTIVATIONS.index(name) + 1 for name, _ in steps)
+        return (Graph(("x, h", *names), edges, (0, *kinds)),)
 
     def parameter_group(self, name: str) -> str:
         """One group: whatever the path, all weights serve."""
