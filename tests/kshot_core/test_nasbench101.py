@@ -316,7 +316,7 @@ def test_only_the_path_gets_gradients() -> None:
     assert used == {"fixed", *first}
 
 
-def test_it_trains_k_shot_with_every_sampler() -> None:
+def test_it_trains_k_shot() -> None:
     wider = NASBench101(channels=8, cells=1, num_classes=made_up.NUM_CLASSES, image_size=13)
     with seeded(0):
         shared = KShot(wider.supernet(), 2, group=wider.parameter_group)
@@ -331,7 +331,8 @@ def test_it_trains_k_shot_with_every_sampler() -> None:
     losses = [figures["weight_loss"] for figures in fit(trainer)]
     assert sum(losses[-3:]) < 0.9 * sum(losses[:3])
     assert trainer.num_simplex_steps > 0
-    for name in SAMPLERS:
+    # Fair sampling wants equally many choices at every site, and says so.
+    for name in SAMPLERS.keys() - {"fair"}:
         drawn = SAMPLERS[name](wider)(torch.Generator().manual_seed(0))
         assert all(wider.contains(arch) for arch in drawn), name
 

@@ -95,8 +95,11 @@ def _refuse_backward(edges: Sequence[tuple[int, int]], num: int) -> None:
     if not backward:
         return
     left = set(range(num))
-    while free := {v for v in left if not any(t == v and s in left for s, t in edges)}:
+    inside = list(edges)
+    # What nothing leads to, or what leads nowhere, lies on no cycle.
+    while free := left - ({s for s, _ in inside} & {t for _, t in inside}):
         left -= free
+        inside = [(s, t) for s, t in inside if s in left and t in left]
     if left:
         raise ValueError(f"the graph has a cycle through the vertices {sorted(left)}")
     raise ValueError(
