@@ -259,8 +259,7 @@ HELP = SPACE_HELP | {
     "gradient_clip": "largest norm of the gradient; 0 for no clipping",
     "clip_norm": "whose norm that is: the bank's (another bound at each K), or the merged weights'",
     "warmup_epochs": "first epochs, in which the simplex-net waits",
-    "warmup": "codes of those epochs: uniform (1/K; default but for few-shot and random sharing), "
-    "own, or one-shot (copy 0, then all from it)",
+    "warmup": "codes of those: uniform (1/K), own, or one-shot (copy 0, then all from it)",
     "schedule": "alternate: supernets and simplex-net in turns (algorithm 2); joint: together",
     "simplex_every": "one step in so many trains the simplex-net",
     "simplex_batches": "shared: simplex steps use the epoch's images (paper), extra: further ones",
