@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cli.errors import UserError
 from kshot_core.tasks.batches import WHOLE, Part
-from kshot_core.tasks.language import TextSet
+from kshot_core.tasks.language import LanguageModelling, TextSet
 
 if TYPE_CHECKING:
     import torch
@@ -54,6 +54,11 @@ class TextSplits:
                     f"{self.name}: the {part} text has {num} tokens; two windows of {self.window} "
                     "are wanted at least: take a longer text"
                 )
+
+    @property
+    def task(self) -> LanguageModelling:
+        """Language modelling."""
+        return LanguageModelling()
 
     @property
     def num_classes(self) -> int:

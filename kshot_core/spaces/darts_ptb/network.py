@@ -26,9 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.space import Arch
+from kshot_core.space import Arch, check_arch
 from kshot_core.spaces.darts_ptb.dropout import Dropout, Dropouts, Masks, draw_masks
-from kshot_core.spaces.darts_ptb.genotype import NUM_STEPS, Step, steps_of
+from kshot_core.spaces.darts_ptb.genotype import NUM_CHOICES, NUM_STEPS, Step, steps_of
 from kshot_core.spaces.darts_ptb.many import forward_many, mean
 from kshot_core.weights.many import Weights
 
@@ -163,7 +163,7 @@ class Supernet(Network):
 
     def forward(self, inputs: Inputs, arch: Arch) -> tuple[Tensor, Tensor]:
         """Logits (B, T, V) of the next token, and the state (B, H) after the last."""
-        return self.compute(inputs, steps_of(arch))
+        return self.compute(inputs, steps_of(check_arch(arch, NUM_CHOICES)))
 
 
 class Standalone(Network):

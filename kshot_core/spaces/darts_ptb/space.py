@@ -22,6 +22,7 @@ from kshot_core.spaces.darts_ptb.genotype import (
     ACTIVATIONS,
     NUM_CHOICES,
     NUM_STEPS,
+    Step,
     arch_of,
     genotype,
     read,
@@ -29,6 +30,7 @@ from kshot_core.spaces.darts_ptb.genotype import (
     written,
 )
 from kshot_core.spaces.darts_ptb.network import Standalone, Supernet
+from kshot_core.tasks.language import LanguageModelling
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class DARTSPTB:
         return "darts_ptb"
 
     @property
+    def task(self) -> LanguageModelling:
+        """Language modelling: its networks carry a state."""
+        return LanguageModelling()
+
+    @property
     def num_choices(self) -> tuple[int, ...]:
         """Of each step four activations and, from the second on, the states before it."""
         return NUM_CHOICES
@@ -99,33 +106,35 @@ class DARTSPTB:
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch``: no two are the same function of a supernet's weights."""
-        return arch
+        return check_arch(arch, NUM_CHOICES)
 
     def is_valid(self, arch: Arch) -> bool:
         """Always: the first state has the token, and every step reads it or one made of it."""
-        return True
+        return bool(check_arch(arch, NUM_CHOICES))
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of steps, 0..8, whose activation is not the identity."""
-        return sum(name != "identity" for name, _ in steps_of(arch))
+        return sum(name != "identity" for name, _ in self._steps(arch))
 
     def flops(self, arch: Arch) -> float:
         """Multiply-adds of one token in matrix products, the decoder's among them; all the same."""
+        check_arch(arch, NUM_CHOICES)
         products = (4 + 2 * NUM_STEPS) * self.hidden**2
         return float(products + self.hidden * self.num_classes)
 
     def params(self, arch: Arch) -> int:
         """Trainable scalars of the stand-alone network; all the same."""
+        check_arch(arch, NUM_CHOICES)
         cell = (4 + 2 * NUM_STEPS) * self.hidden**2
         return cell + (self.hidden + 1) * self.num_classes
 
     def to_string(self, arch: Arch) -> str:
         """Activation and source of each step: ``|tanh~0|relu~1|...|``."""
-        return written(steps_of(arch))
+        return written(self._steps(arch))
 
     def genotype(self, arch: Arch) -> str:
         """The cell as DARTS writes it: ``Genotype(recurrent=[('tanh', 0), ...], ...)``."""
-        return genotype(steps_of(arch))
+        return genotype(self._steps(arch))
 
     def from_string(self, text: str) -> Arch:
         """Parse ``to_string``'s text, or ``genotype``'s.
@@ -135,9 +144,12 @@ class DARTSPTB:
         """
         return arch_of(read(text))
 
+    def _steps(self, arch: Arch) -> list[Step]:
+        return steps_of(check_arch(arch, NUM_CHOICES))
+
     def drawing(self, arch: Arch) -> tuple[Graph]:
         """The cell's states; the output is the mean of those of all steps."""
-        steps = steps_of(check_arch(arch, self.num_choices))
+        steps = self._steps(arch)
         edges = tuple(Edge(source, number) for number, (_, source) in enumerate(steps, start=1))
         names = tuple(f"{number} {name}" for number, (name, _) in enumerate(steps, start=1))
         kinds = tuple(ACTIVATIONS.index(name) + 1 for name, _ in steps)
@@ -159,5 +171,5 @@ class DARTSPTB:
 
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network((tokens, state))``."""
-        steps = steps_of(check_arch(arch, self.num_choices))
+        steps = self._steps(arch)
         return Standalone(self.num_classes, self.hidden, self._dropouts, steps)

@@ -140,7 +140,7 @@ class NASBench101:
 
     def is_valid(self, arch: Arch) -> bool:
         """Whether a path leads from input to output; every architecture of the space has one."""
-        return live(cell_of(arch)) is not None
+        return live(self._cell(arch)) is not None
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of live vertices, 0..5, with a convolution."""
@@ -237,7 +237,7 @@ class Supernet(Network):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
-        return self.compute(x, canonical(cell_of(arch)))
+        return self.compute(x, canonical(cell_of(check_arch(arch, NUM_CHOICES))))
 
 
 class Standalone(Network):
