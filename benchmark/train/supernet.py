@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.records import environment
 from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
@@ -98,7 +98,7 @@ def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
 
 def trained_supernet(
     config: RunConfig,
-    data: ImageData,
+    data: Data,
     places: Places,
     device: torch.device,
     progress: Progress,

@@ -110,7 +110,7 @@ def test_the_grammar_is_the_same_text_every_time_and_three_texts() -> None:
     first = words(longer, longer.train_tokens)[:6000]
     assert first == words(splits, splits.train_tokens)
     # Every form of every word comes up.
-    assert splits.num_classes == 4 + 6 * 4 + 3 * 4 + 2 + 3 * 4 + 3 * 4 + len("che e .".split())
+    assert splits.num_classes == 4 + 6 * 4 + 3 * 4 + 2 + 3 * 4 + 3 * 4 + len(["che", "e", "."])
 
 
 def test_windows_are_what_is_counted() -> None:
@@ -145,15 +145,25 @@ def test_penn_treebank_is_read_by_words_and_ends_of_lines(tmp_path: Path, below:
     write_ptb(tmp_path / below)
     splits = load_ptb(DataRequest(folder=tmp_path))
     assert splits.vocabulary == ("<eos>", "<unk>", "N", "cat", "it", "sat", "the", "times")
-    assert words(splits, splits.train_tokens[:9]) == "the cat <unk> N times <eos> it sat <eos>".split()
+    assert words(splits, splits.train_tokens[:9]) == [
+        "the",
+        "cat",
+        "<unk>",
+        "N",
+        "times",
+        "<eos>",
+        "it",
+        "sat",
+        "<eos>",
+    ]
     # A word that the training text has not is the unknown one.
-    assert words(splits, splits.valid_tokens[:4]) == "the <unk> sat <eos>".split()
+    assert words(splits, splits.valid_tokens[:4]) == ["the", "<unk>", "sat", "<eos>"]
     assert splits.trained_on == "penn-treebank"
     assert "30 unknown" in splits.description["split"]
 
 
 def test_a_file_is_read_by_characters_and_cut_in_three(tmp_path: Path) -> None:
-    text = ("abcd " * 399 + "zwölf")
+    text = "abcd " * 399 + "zwölf"
     for encoding in ("utf-8", "utf-8-sig", "utf-16"):
         path = tmp_path / f"{encoding}.txt"
         path.write_text(text, encoding=encoding)

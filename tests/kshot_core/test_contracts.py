@@ -381,7 +381,9 @@ class TestSpace:
         space = SMALL[name]()
         x, supernet = inputs(space, 2), space.supernet()
         for arch in self._archs(name)[:10]:
-            alone, shared = (outputs(space, y) for y in (space.standalone(arch)(x), supernet(x, arch)))
+            alone, shared = (
+                outputs(space, y) for y in (space.standalone(arch)(x), supernet(x, arch))
+            )
             assert alone.shape == shared.shape
             assert (len(shared), shared.shape[-1]) == (2, 3)
 

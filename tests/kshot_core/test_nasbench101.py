@@ -53,7 +53,9 @@ def test_trainable_parameters_are_the_published_ones() -> None:
     assert [SPACE.params(arch) for arch in SPACE.extremes()] == [227_274, 49_979_274]
 
 
-@pytest.mark.parametrize("text", [INCEPTION, FIRST, "output~0", "conv3x3~0|conv1x1~0|conv3x3~0|output~0+1+2+3"])
+@pytest.mark.parametrize(
+    "text", [INCEPTION, FIRST, "output~0", "conv3x3~0|conv1x1~0|conv3x3~0|output~0+1+2+3"]
+)
 def test_costs_are_those_of_the_built_network(text: str) -> None:
     arch = SMALL.from_string(text)
     network = SMALL.standalone(arch).eval()
@@ -312,7 +314,11 @@ def test_only_the_path_gets_gradients() -> None:
     arch = arch_of(read("conv3x3~0|maxpool3x3~1|output~2"))
     shared(images().float(), arch, torch.tensor([0.3, 0.7])).sum().backward()
     used = {name for name, value in shared.bank.items() if value.grad is not None}
-    first = {f"cells-{cell}-vertices-0-{what}" for cell in range(3) for what in ("project", "choices-conv3x3")}
+    first = {
+        f"cells-{cell}-vertices-0-{what}"
+        for cell in range(3)
+        for what in ("project", "choices-conv3x3")
+    }
     assert used == {"fixed", *first}
 
 

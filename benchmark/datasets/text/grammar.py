@@ -2,8 +2,9 @@
 
 Every noun has one of two genders and one of two numbers. Its article and adjectives agree with it,
 and so does its verb, which may stand behind a phrase or a relative clause with nouns and verbs of
-its own, nested up to three deep; and a second verb after "and", further off still. So the next word can be
-told the better, the longer a network remembers, and the better it keeps several things apart::
+its own, nested up to three deep; and a second verb after "and", further off still. So the next
+word can be told the better, the longer a network remembers, and the better it keeps several things
+apart::
 
     la alta torre che il cane vede cade e dorme .
 
@@ -66,7 +67,7 @@ class GrammarSettings:
 
 
 class _Speaker:
-    """Draws sentences. Of all generators only random.random() keeps its numbers in every version."""
+    """Draws sentences, by random() alone: it gives the same numbers in every version."""
 
     def __init__(self, settings: GrammarSettings, seed: str) -> None:
         self.settings = settings
@@ -124,9 +125,7 @@ class _Speaker:
         return words[int(self._draw() ** 1.5 * len(words))]
 
 
-def load_grammar(
-    request: DataRequest, settings: GrammarSettings = GrammarSettings()
-) -> TextSplits:
+def load_grammar(request: DataRequest, settings: GrammarSettings = GrammarSettings()) -> TextSplits:
     """Make the texts. ``request`` is not used: they come from a fixed seed."""
     return _make(settings)
 

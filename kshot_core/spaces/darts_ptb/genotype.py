@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from kshot_core.space import Arch, compact
 
@@ -107,11 +108,11 @@ def _read_genotype(text: str) -> list[Step]:
     return steps
 
 
-def _step(pair: object) -> Step:
-    name, source = pair  # type: ignore[misc]
-    if type(name) is not str or type(source) is not int:
-        raise TypeError
-    return name, source
+def _step(pair: Any) -> Step:
+    match pair:
+        case (str(name), int(source)) if type(source) is int:
+            return name, source
+    raise TypeError(f"no pair of a name and a number: {pair!r}")
 
 
 def _numbers(node: ast.expr) -> list[int]:

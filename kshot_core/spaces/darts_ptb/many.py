@@ -77,7 +77,8 @@ def forward_many(
         hidden = hidden * masks.outputs[:, :, None]
     decoder = weights.take("embedding.weight", members).mT
     bias = weights.take("decoder.bias", members)
-    return torch.baddbmm(bias[:, None], hidden.flatten(1, 2), decoder).unflatten(1, (B, -1)), state
+    logits = torch.baddbmm(bias[:, None], hidden.flatten(1, 2), decoder)
+    return logits.view(m, B, -1, V), state
 
 
 def mean(states: Sequence[Tensor]) -> Tensor:

@@ -108,9 +108,7 @@ class Network(nn.Module):
             search; here by the batch's own statistics, since each path has others.
     """
 
-    def __init__(
-        self, num_tokens: int, hidden: int, dropouts: Dropouts, normalised: bool
-    ) -> None:
+    def __init__(self, num_tokens: int, hidden: int, dropouts: Dropouts, normalised: bool) -> None:
         super().__init__()
         self.dropouts, self.normalised = dropouts, normalised
         self.embedding = nn.Embedding(num_tokens, hidden)

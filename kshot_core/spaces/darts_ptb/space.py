@@ -66,9 +66,7 @@ class DARTSPTB:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} is a share from 0 to below 1, got {getattr(self, name)}"
-                )
+                raise ValueError(f"{name} is a share from 0 to below 1, got {getattr(self, name)}")
 
     @property
     def name(self) -> str:
@@ -161,9 +159,7 @@ class DARTSPTB:
 
     @property
     def _dropouts(self) -> Dropouts:
-        return Dropouts(
-            self.dropout, self.dropouth, self.dropoutx, self.dropouti, self.dropoute
-        )
+        return Dropouts(self.dropout, self.dropouth, self.dropoutx, self.dropouti, self.dropoute)
 
     def supernet(self) -> nn.Module:
         """All architectures' network, called as ``supernet((tokens, state), arch)``."""
