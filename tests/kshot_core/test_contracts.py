@@ -237,7 +237,7 @@ class TestTask:
 
 
 def inputs(space: Space, num: int) -> Any:
-    """Examples that tell apart whatever a network can: what the space's networks are called with."""
+    """Examples, each another one, as the space's networks are called with them."""
     generator = torch.Generator().manual_seed(0)
     if task_of(space).carries:
         return torch.randint(3, (num, 6), generator=generator), None

@@ -307,7 +307,7 @@ def test_the_state_is_dropped_with_one_mask_wherever_the_cell_multiplies_it() ->
         with torch.no_grad():
             scaled.cell.first[30:] *= mask[sequence][:, None]
             for weight in scaled.cell.steps:
-                weight *= mask[sequence][:, None]
+                weight.mul_(mask[sequence][:, None])
         part = slice(sequence, sequence + 1)
         for one, expected in zip(found, scaled((x[part], state[part])), strict=True):
             torch.testing.assert_close(one[part], expected)
