@@ -38,7 +38,7 @@ TEXT = load_grammar(DataRequest(), GrammarSettings(num_train=900, num_valid=300)
 def test_a_space_and_a_data_set_of_another_task_are_refused_together() -> None:
     with pytest.raises(UserError, match=r"darts_ptb .* perplexity, and made-up .* accuracy"):
         SpaceSettings("darts_ptb").build(DATA)
-    with pytest.raises(UserError, match="nasbench201 .* accuracy .*, and grammar .* perplexity"):
+    with pytest.raises(UserError, match=r"nasbench201 .* accuracy .*, and grammar .* perplexity"):
         SpaceSettings().build(TEXT)
 
 
@@ -83,8 +83,7 @@ def test_settings_survive_json() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "space": (
         {"space": "enas"},
-        "--space is one of darts, darts_ptb, mobilenetv2, nasbench101, nasbench201, "
-        "nasbench_macro, proxyless, got 'enas'",
+        "nasbench101, nasbench201, nasbench_macro, proxyless, got 'enas'",
     ),
     "no stride": ({"stages": "32x4"}, "like 32x4/2,40x4/2, got '32x4'"),
     "words": ({"stages": "many"}, "stages are channels x layers / stride"),
