@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from benchmark.config.choice import Choice
-from benchmark.datasets import DATASETS, DataRequest, DataSettings, ImageData, load_splits
+from benchmark.datasets import DATASETS, Data, DataRequest, DataSettings, load_splits
 
 
 class DatasetSettings(Choice):
@@ -17,8 +17,8 @@ class DatasetSettings(Choice):
     help: ClassVar[str] = "images to train on: {names}"
     common: ClassVar[type[Any] | None] = DataSettings
 
-    def load(self, request: DataRequest) -> ImageData:
-        """Its images, all of them.
+    def load(self, request: DataRequest) -> Data:
+        """Its examples, all of them.
 
         Raises:
             UserError: files missing or damaged.

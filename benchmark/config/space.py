@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from benchmark.cli.errors import UserError
 from benchmark.config.choice import Choice
+from benchmark.datasets import Data, ImageData
 from kshot_core.settings import settings_of
 from kshot_core.spaces import SPACES
+from kshot_core.tasks import task_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from benchmark.datasets import ImageData
     from kshot_core.space import Space
 
 DEFAULT = "nasbench201"
@@ -76,17 +77,21 @@ class SpaceSettings(Choice):
         """The line that says why its settings are refused."""
         return f"no {self.name} space has these settings: {error}"
 
-    def build(self, data: ImageData) -> Space:
-        """The space, for networks that take the images of ``data`` and tell its classes apart.
+    def build(self, data: Data) -> Space:
+        """The space, for networks that take the examples of ``data`` and tell its classes apart.
 
         Raises:
-            UserError: the space cannot take these images.
+            UserError: the space cannot take them, or has networks for another task.
         """
-        sizes = {
-            "num_classes": data.num_classes,
-            "image_size": data.image_size,
-            "image_channels": data.image_channels,
-        }
+        task, wanted = task_of(self.without_images()), task_of(data)
+        if type(task) is not type(wanted):
+            raise UserError(
+                f"{self.name} is a space of networks that are scored by {task.score}, and "
+                f"{data.name} is a data set for {wanted.score}; name another --space or --dataset"
+            )
+        sizes = {"num_classes": data.num_classes}
+        if isinstance(data, ImageData):
+            sizes |= {"image_size": data.image_size, "image_channels": data.image_channels}
         made = self.made()
         own = {name: getattr(made, name) for name in settings_of(made)}
         try:

@@ -17,13 +17,22 @@ from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
 from benchmark.datasets.imagefolder import FolderSettings
 from benchmark.datasets.imagenet16_120 import load_imagenet16_120
-from benchmark.datasets.splits import DataRequest, DataSettings, ImageData, Splits, check_splits
+from benchmark.datasets.splits import (
+    Data,
+    DataRequest,
+    DataSettings,
+    ImageData,
+    Splits,
+    check_splits,
+)
+from benchmark.datasets.text.files import load_ptb, load_text
+from benchmark.datasets.text.grammar import load_grammar
 from kshot_core.settings import with_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DATASETS", "DataRequest", "DataSettings", "ImageData", "Splits", "load_splits"]
+__all__ = ["DATASETS", "Data", "DataRequest", "DataSettings", "ImageData", "Splits", "load_splits"]
 
 
 def _load_digits(request: DataRequest) -> Splits:
@@ -33,19 +42,22 @@ def _load_digits(request: DataRequest) -> Splits:
     return load_digits(request)
 
 
-DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
+DATASETS: dict[str, Callable[[DataRequest], Data]] = {
     "digits": _load_digits,
     "cifar10": CifarSettings(load_cifar10),
     "cifar100": CifarSettings(load_cifar100),
     "imagenet16-120": load_imagenet16_120,
     "imagenet": FolderSettings(),
+    "grammar": load_grammar,
+    "ptb": load_ptb,
+    "text": load_text,
 }
 
 
 def load_splits(
     dataset: str, request: DataRequest, settings: Mapping[str, Any] = MappingProxyType({})
-) -> ImageData:
-    """The images of ``dataset``, read, checked and split.
+) -> Data:
+    """The examples of ``dataset``, read, checked and split.
 
     Args:
         dataset: its name.

@@ -15,7 +15,7 @@ from benchmark.config.arch_file import FoundArch, read_arch
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.retrain.execute import check_retraining, retrain_one
 from benchmark.search.execute import search_one, searched_space
 from benchmark.train.setup import Places, load_images
@@ -98,7 +98,7 @@ def check_searches(
     Raises:
         UserError: bad input, limits that nothing keeps, or a package that is missing.
     """
-    images: dict[tuple[Any, ...], ImageData] = {}
+    images: dict[tuple[Any, ...], Data] = {}
     largest: dict[RetrainConfig, None] = {}
     for one in searches:
         key = of_images(one.run)

@@ -157,6 +157,8 @@ def _load_images(config: RetrainConfig, places: Places) -> ImageData:
     """
     dataset, num = config.dataset, config.dataset["train_images"]
     data = dataset.load(DataRequest(folder=places.data, seed=dataset["split_seed"]))
+    if not isinstance(data, ImageData):
+        raise UserError(f"networks are retrained on images, which {dataset.name} has none of")
     if num > data.num_train:
         raise UserError(
             f"--train-images asks for {num} images, {dataset.name} has "

@@ -22,7 +22,7 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.stopping import asked
 from benchmark.config.run import RunConfig
 from benchmark.config.values import flat
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
@@ -81,7 +81,7 @@ def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
 
 def trained_supernet(
     config: RunConfig,
-    data: ImageData,
+    data: Data,
     places: Places,
     device: torch.device,
     progress: Progress,

@@ -11,10 +11,12 @@ import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.config.space import SpaceSettings, StandaloneSpace
-from benchmark.datasets.splits import Splits
+from benchmark.datasets.splits import DataRequest, Splits
+from benchmark.datasets.text.grammar import GrammarSettings, load_grammar
 from benchmark.run.command import parse
 from kshot_core.settings import setting
 from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
+from kshot_core.tasks import task_of
 
 _LABELS = torch.arange(3)
 _IMAGES = torch.zeros(3, 2, 9, 9, dtype=torch.uint8)
@@ -32,6 +34,14 @@ DATA = Splits(
     False,
     {},
 )
+TEXT = load_grammar(DataRequest(), GrammarSettings(num_train=900, num_valid=300))
+
+
+def test_a_space_and_a_data_set_of_another_task_are_refused_together() -> None:
+    with pytest.raises(UserError, match=r"darts_ptb .* perplexity, and made-up .* accuracy"):
+        SpaceSettings("darts_ptb").build(DATA)
+    with pytest.raises(UserError, match=r"nasbench201 .* accuracy .*, and grammar .* perplexity"):
+        SpaceSettings().build(TEXT)
 
 
 def test_defaults_are_the_spaces_own() -> None:
@@ -60,7 +70,9 @@ def test_every_setting_reaches_the_space() -> None:
 
 def test_a_space_is_called_what_it_is_registered_as() -> None:
     for name in SPACES:
-        assert SpaceSettings(name).build(DATA).name == name
+        settings = SpaceSettings(name)
+        text = task_of(settings.without_images()).carries
+        assert settings.build(TEXT if text else DATA).name == name
 
 
 def test_settings_survive_json() -> None:
@@ -100,7 +112,7 @@ def test_networks_trained_by_themselves_have_fewer_settings() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "space": (
         {"space": "enas"},
-        "--space is one of darts, mobilenetv2, nasbench201, nasbench_macro, proxyless, got 'enas'",
+        "nasbench101, nasbench201, nasbench_macro, proxyless, got 'enas'",
     ),
     "no stride": ({"stages": "32x4"}, "like 32x4/2,40x4/2, got '32x4'"),
     "words": ({"stages": "many"}, "stages are channels x layers / stride"),
