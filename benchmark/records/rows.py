@@ -41,7 +41,7 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
             f"{path} should have schema {SCHEMA}, got {record.get('schema')!r}; "
             f"it was written by another version: read it with that one, or {again}"
         )
-    row = dict(_flatten(record))
+    row = dict(flatten(record))
     for name, kinds in required.items():
         if name not in row or not is_of(row[name], kinds):
             raise UserError(
@@ -102,10 +102,11 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
 
 
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested objects by their keys, joined by dots; lists as JSON text."""
     for key, item in value.items():
         if isinstance(item, dict):
-            yield from _flatten(item, f"{prefix}{key}.")
+            yield from flatten(item, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(item) if isinstance(item, list) else item
 

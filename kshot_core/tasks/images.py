@@ -27,6 +27,7 @@ class ImageClassification(Task):
     score: ClassVar[str] = "accuracy (percent)"
     higher_is_better: ClassVar[bool] = True
     carries: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, 100.0)
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of each path: (m, B, num_classes) and labels (m, B) to (m,)."""

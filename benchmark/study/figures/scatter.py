@@ -11,13 +11,14 @@ from matplotlib.figure import Figure
 from benchmark.records.load import load_predictions
 from benchmark.study.definition import StudyData
 from benchmark.study.ranked import NAMES, datasets, groups
+from benchmark.views.ranks import score_name
 from benchmark.views.style import COLOURS, FigureUnavailableError, panels, set_title
 
 MAX_PANELS = 8
 
 
 def figure(data: StudyData) -> Figure:
-    """Predicted against true accuracy in percent, a point per architecture, a panel per row.
+    """Predicted against true score, a point per architecture, a panel per row.
 
     The first seed of each row is shown, on the first data set that has runs.
 
@@ -42,8 +43,8 @@ def figure(data: StudyData) -> Figure:
         )  # fmt: skip
         recorded = run["metrics.kendall_tau_b"]
         tau = "undefined" if pd.isna(recorded) else f"{100 * recorded:.1f} %"
-        panel.set_xlabel("predicted accuracy (%)")
-        panel.set_ylabel("stand-alone accuracy (%)")
+        panel.set_xlabel(f"predicted {score_name(run)}")
+        panel.set_ylabel(f"stand-alone {score_name(run)}")
         name = NAMES.get(dataset, dataset)
         set_title(panel, f"{name}: {row.label}", f"{num:,} archs, seed {run['seed']}, tau {tau}")
     return drawing
