@@ -84,9 +84,7 @@ def test_it_is_trained_ranked_by_perplexity_and_reported(
 def test_a_study_of_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     truth, results = write_table(tmp_path / "truth.csv"), tmp_path / "results"
     where = ["--results", str(results), "--truth", str(truth), "--jobs", "1"]
-    run_command(
-        ["--dataset", "letters", "--space", "recurrent", "--K", "1", *SETTINGS, *where]
-    )
+    run_command(["--dataset", "letters", "--space", "recurrent", "--K", "1", *SETTINGS, *where])
     (config,) = (json.loads(p.read_text()) for p in results.glob("records/*/*/*/*/config.json"))
     base = STUDIES["table4"]
     given = {"space": "recurrent", "K": 1}
