@@ -131,9 +131,9 @@ class TextData:
     num_classes = NUM_TOKENS
     image_size = image_channels = 1
     num_test = 0
-    description = {"source": "made in a test"}
 
     def __init__(self, num: int = 1400) -> None:
+        self.description = {"source": "made in a test"}
         self.num_train, self.num_valid = len(text(num)), len(text(seed=1))
         self._num = num
 
