@@ -21,8 +21,7 @@ from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 from kshot_core.tasks import task_of
-from kshot_core.tasks.batches import Batch
-from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.batches import Batch, ScoringBatches
 from kshot_core.weights.bank import KShot
 
 _SHARD = 32
@@ -33,7 +32,7 @@ def score(
     folder: RunFolder,
     supernet: Supernet,
     archs: list[Arch],
-    images: ImageSet,
+    images: ScoringBatches,
     progress: Callable[[int, int], None],
     due: Callable[[], bool],
     workers: int = 1,
