@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.retrain import RetrainConfig
 from benchmark.datasets import DataRequest, ImageData, Splits, load_splits
 from benchmark.records import environment
@@ -223,7 +223,7 @@ def _train(
         try:
             figures: dict[str, Any] = dict(training.run_epoch())
         except DivergedError as error:
-            raise UserError(f"{folder.path}: {error}") from None
+            raise DivergedJobError(f"{folder.path}: {error}") from None
         figures["seconds"] = round(time.perf_counter() - started, 3)
         log.append(figures)
         if processes.is_first:
@@ -244,7 +244,7 @@ def _judge(
         top1, top5 = top_k(training.averaged, images, num_images=num)
         top1_raw, top5_raw = top_k(training.network, images, num_images=num)
     except DivergedError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise DivergedJobError(f"{path}: {error}") from None
     return {
         "top1": top1,
         "top5": top5,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.run import RunConfig
 from benchmark.records.run_folder import RunFolder
 from benchmark.train.setup import Places, load_images, ranked_space
@@ -92,7 +92,7 @@ def score(
                 if due():
                     folder.save_scores(np.array(scores))
     except FloatingPointError as error:
-        raise UserError(f"{folder.path}: {error}") from None
+        raise DivergedJobError(f"{folder.path}: {error}") from None
     return np.array(scores, dtype=np.float32).reshape(-1, 2)[positions], len(unique)
 
 

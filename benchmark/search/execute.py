@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import ImageData
 from benchmark.records import environment
@@ -159,7 +159,8 @@ def _evaluate(
             if processes.is_first and len(evaluated) > len(known):
                 folder.save_evaluated(evaluated)
     except FloatingPointError as error:
-        raise UserError(f"{folder.path}: {error}: its supernet's training diverged") from None
+        line = f"{folder.path}: {error}: its supernet's training diverged"
+        raise DivergedJobError(line) from None
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}") from None
     progress("searching", total, total)

@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.run import RunConfig
 from benchmark.datasets import ImageData
 from benchmark.records import environment
@@ -258,7 +258,7 @@ def _train(
         try:
             figures: dict[str, Any] = dict(trainer.run_epoch())
         except (DivergedError, FloatingPointError) as error:
-            raise UserError(f"{folder.path}: {error}") from None
+            raise DivergedJobError(f"{folder.path}: {error}") from None
         figures["seconds"] = round(time.perf_counter() - started, 3)
         log.append(figures)
         progress("training", trainer.epoch, num_epochs)
