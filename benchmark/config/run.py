@@ -16,6 +16,7 @@ from benchmark.config.ids import defaults_of, read_settings, settings_id
 from benchmark.config.presets import preset
 from benchmark.config.space import SPACE_HELP, SpaceSettings
 from benchmark.datasets import DATASETS
+from kshot_core.evaluation.other_codes import SCORE_CODES
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.training.recipe import Recipe
@@ -25,6 +26,7 @@ SCORING = (
     "score_images",
     "score_batch_size",
     "score_paths",
+    "score_codes",
     "track_every",
     "track_archs",
     "truth_column",
@@ -92,6 +94,7 @@ class RunConfig:
     score_images: int = 0
     score_batch_size: int = 256
     score_paths: int = 1
+    score_codes: str = "own"
     track_every: int = 0
     track_archs: int = 100
     train_images: int = 0
@@ -109,6 +112,9 @@ class RunConfig:
         one_of("--encoding", self.encoding, ("raw", "canonical"))
         if not 0 < self.output_scale < float("inf"):
             raise UserError(f"--output-scale must be above 0, got {self.output_scale}")
+        one_of("--score-codes", self.score_codes, SCORE_CODES)
+        if self.K == 1 and self.score_codes != "own":
+            raise UserError(f"--score-codes {self.score_codes} needs more than one copy, got --K 1")
         one_of("--batch-norm", self.batch_norm, ("batch", "running"))
         least = {"K": 1, "seed": 0, "hidden": 1, "channels": 1, "cells": 1, "score_batch_size": 2}
         least |= {
@@ -186,7 +192,11 @@ def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfi
     """A preset's settings, overridden; what a preset says of searches is passed over.
 
     One copy is one-shot whatever maps architectures to codes, and a training shorter than the
-    preset's is not all warm-up.
+    preset's is not all warm-up. A strategy has a warm-up of its own where none is asked for:
+    few-shot copies start from a one-shot supernet that is trained for half of the epochs (Zhao et
+    al. 2021, whose sub-supernets take over trained weights), and random codes, which the paper
+    never changes, are there from the first step. ``warmup`` and ``warmup_epochs`` give both the
+    warm-up at 1/K that the others have.
 
     Args:
         name: of the preset.
@@ -211,7 +221,18 @@ def run_config(name: str, dataset: str, settings: Mapping[str, Any]) -> RunConfi
         values["sharing"] = "one-shot"
     elif values.get("sharing") == "one-shot" and K > 1:
         raise UserError(f"--sharing one-shot has one copy, so --K is 1, got {K}")
-    return RunConfig(**values)
+    return RunConfig(**(values | _own_warmup(values, settings)))
+
+
+def _own_warmup(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a strategy says of the warm-up, where the settings asked for say nothing of it."""
+    if {"warmup", "warmup_epochs"} & settings.keys():
+        return {}
+    if values.get("sharing") == "random":
+        return {"warmup_epochs": 0}
+    if values.get("sharing") == "few-shot":
+        return {"warmup": "one-shot", "warmup_epochs": values.get("epochs", RunConfig.epochs) // 2}
+    return {}
 
 
 HELP = SPACE_HELP | {
@@ -238,7 +259,7 @@ HELP = SPACE_HELP | {
     "gradient_clip": "largest norm of the gradient; 0 for no clipping",
     "clip_norm": "whose norm that is: the bank's (another bound at each K), or the merged weights'",
     "warmup_epochs": "first epochs, in which the simplex-net waits",
-    "warmup": "codes of those epochs: uniform (1/K), own, or one-shot (copy 0, then all from it)",
+    "warmup": "codes of those: uniform (1/K), own, or one-shot (copy 0, then all from it)",
     "schedule": "alternate: supernets and simplex-net in turns (algorithm 2); joint: together",
     "simplex_every": "one step in so many trains the simplex-net",
     "simplex_batches": "shared: simplex steps use the epoch's images (paper), extra: further ones",
@@ -260,6 +281,7 @@ HELP = SPACE_HELP | {
     "score_images": "how many validation images to score on; 0 for all",
     "score_batch_size": "images of a scoring pass; under batch statistics part of the result",
     "score_paths": "architectures scored in one pass; more than 1 may pay on a GPU, and rounds",
+    "score_codes": "own: each architecture's; mean: one for all; shuffled: another architecture's",
     "track_every": "measure tau on a few architectures every so many epochs; 0 for never",
     "track_archs": "architectures to measure tau on while training",
     "train_images": "how many training images to use, the first ones; 0 for all",

@@ -123,6 +123,20 @@ def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
     return codes
 
 
+def load_config(folder: Path) -> dict[str, Any]:
+    """The settings of a run or search, as ``config.json`` has them.
+
+    Raises:
+        UserError: the file is absent or no JSON object.
+    """
+    path = folder / "config.json"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read the settings {path}: {error}") from None
+    return parse(text, str(path))
+
+
 def load_log(run: Path) -> pd.DataFrame:
     """Read a run's training log: one row per epoch, at least the column ``epoch``.
 

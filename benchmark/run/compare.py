@@ -30,7 +30,7 @@ def compare(space: Space, target: Target, accuracy: npt.NDArray[np.float32]) -> 
     Returns:
         ``truth``, ``num_archs``, ``metrics``, ``intervals``, ``controls`` (live parameters, live
         FLOPs, live convolutions), ``ceiling`` (two training seeds of the truth against each other)
-        and ``also``: the same metrics against other columns about the same training set.
+        and ``also``: the same metrics against other columns, see ``_also``.
     """
     true = target.values(target.archs)
     live = [space.canonical(arch) for arch in target.archs]
@@ -85,13 +85,18 @@ def _ceiling(space: Space, target: Target) -> dict[str, Any] | None:
 
 
 def _also(target: Target) -> list[TruthColumn]:
-    """Mean columns of the half-set twin: supernets of ``cifar10`` train on ``cifar10-valid``."""
-    twin = f"{target.column.trained_on}-valid"
+    """Mean columns of the half-set twin, and of other data sets with the same split and length.
+
+    Supernets of ``cifar10`` train on ``cifar10-valid``. Against another data set's truth the
+    scores say how far a ranking carries over.
+    """
+    own = target.column
     return [
         column
         for column in target.table.columns()
-        if column.trained_on == twin
-        and column.run == "mean"
-        and column.epochs == target.column.epochs
+        if column.run == "mean"
+        and column.epochs == own.epochs
+        and column.trained_on != own.trained_on
+        and (column.trained_on == f"{own.trained_on}-valid" or column.split == own.split)
         and not target.table.column(column).isna().any()
     ]

@@ -26,6 +26,7 @@ from benchmark.train.supernet import (
     trained_supernet,
     weights_by_epoch,
 )
+from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import predict
 from kshot_core.metrics.bootstrap import value_or_none
 from kshot_core.metrics.correlation import kendall_tau_b
@@ -89,7 +90,8 @@ def run_one(
             places,
         )
         with torch.no_grad():
-            codes = supernet.sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
+            sharing = codes_to_score_with(config.score_codes, supernet.sharing, target.archs)
+            codes = sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
         finished = time.perf_counter()
         trained = supernet.record
         predictions = np.empty(len(target.archs), PREDICTION)

@@ -12,13 +12,16 @@ import torch
 from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.run import RunConfig
 from benchmark.records.run_folder import RunFolder
-from benchmark.train.setup import Places, load_images, ranked_space
+from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.supernet import Supernet, stored_supernet
 from benchmark.workers.jobs import run_all
+from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import iterate_scores, work_list
+from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
 from kshot_core.tasks.batches import Batch
 from kshot_core.tasks.images import ImageSet
+from kshot_core.weights.bank import KShot
 
 _SHARD = 32
 """Architectures that a process scores at a time, about."""
@@ -53,7 +56,8 @@ def score(
     """
     config = folder.config
     canonical = config.space_settings().without_images().canonical
-    unique, positions = work_list(archs, supernet.sharing, canonical)
+    sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
+    unique, positions = work_list(archs, sharing, canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
@@ -81,7 +85,7 @@ def score(
             batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
             for one in iterate_scores(
                 supernet.shared,
-                supernet.sharing,
+                sharing,
                 rest,
                 batches,
                 config.score_paths,
@@ -99,19 +103,20 @@ def score(
 def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
-    supernet, batches = _stored(config, places)
-    shared, sharing = supernet.shared, supernet.sharing
+    shared, sharing, batches = _stored(config, places)
     return list(
         iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
     )
 
 
 @cache
-def _stored(config: RunConfig, places: Places) -> tuple[Supernet, Sequence[Batch]]:
-    """What a worker needs, once per process: the trained weights and the images."""
+def _stored(config: RunConfig, places: Places) -> tuple[KShot, Sharing, Sequence[Batch]]:
+    """What a worker needs, once per process: the trained weights, the codes and the images."""
     splits = load_images(config, places)
     device = torch.device("cpu")
     validation = splits.validation(device)
     supernet = stored_supernet(config, ranked_space(config, splits), places, device)
     batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)
-    return supernet, batches
+    archs = load_target(config, places).archs if config.score_codes != "own" else []
+    sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
+    return supernet.shared, sharing, batches

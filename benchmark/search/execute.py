@@ -150,7 +150,12 @@ def _evaluate(
     progress("searching", 0, total)
     try:
         generations = METHODS[config.method](
-            space, score, config.limits(), config.settings(), known
+            space,
+            score,
+            config.limits(),
+            config.settings(),
+            known,
+            lambda arch: tuple(one.sharing.reads(arch) for one in supernets),
         )
         for generation in generations:
             evaluated += generation

@@ -38,7 +38,7 @@ def effective(config: RunConfig | SearchConfig) -> dict[str, Any]:
         idle |= {"few_shot_edge"}
     if run.K == 1 or run.sharing in ("one-shot", "fixed"):
         idle |= {"warmup_epochs", "warmup"}
-        idle |= {"compensate", "clip_norm", "widen_copies"} if run.K == 1 else set()
+        idle |= {"compensate", "clip_norm", "widen_copies", "score_codes"} if run.K == 1 else set()
     if run.space != "mobilenetv2" or "," not in run.factors:
         idle |= {*_WIDTHS}
     if run.dataset != "imagenet":

@@ -174,7 +174,11 @@ def build_trainer(
     try:
         sampler = SAMPLERS[config.sampler](space)
         widths = WidthRegularisation(
-            space.num_choices, space.width_sites, config.width_temperature, config.width_distance
+            space.num_choices,
+            space.width_sites,
+            config.width_temperature,
+            config.width_distance,
+            space.canonical,
         )
         return Trainer(
             shared,

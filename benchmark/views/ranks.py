@@ -49,9 +49,15 @@ def interval(runs: pd.DataFrame, metric: str = METRIC) -> tuple[float, float]:
 
 
 def by_loss(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
-    """The metric with the negative loss as the score, computed from the runs' predictions.
+    """The metric with the negative loss as the score, over the runs; see ``each_by_loss``."""
+    values = each_by_loss(runs, metric)
+    return Estimate.of(np.empty(0) if np.isnan(values).any() else values)
 
-    Runs without a loss, which is NaN in scores from elsewhere, have none.
+
+def each_by_loss(runs: pd.DataFrame, metric: str = METRIC) -> NDArray[np.float64]:
+    """The metric of each run (N,) with the negative loss as the score, of its predictions.
+
+    NaN for a run without a loss, which scores from elsewhere are, and where it is undefined.
 
     Raises:
         UserError: a run's predictions are absent or damaged.
@@ -59,12 +65,11 @@ def by_loss(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
     values = []
     for path in runs["path"]:
         scores = load_predictions(Path(path))
-        if np.isnan(scores["loss"]).any():
-            return Estimate.of(np.empty(0))
         loss, true = scores["loss"].astype(np.float64), scores["true"]
-        value = value_or_none(partial(METRICS[metric], -loss, true))
+        known = not np.isnan(loss).any()
+        value = value_or_none(partial(METRICS[metric], -loss, true)) if known else None
         values.append(math.nan if value is None else value)
-    return Estimate.of(np.array(values))
+    return np.array(values, dtype=np.float64)
 
 
 def p_value(first: pd.DataFrame, second: pd.DataFrame, metric: str = METRIC) -> float:

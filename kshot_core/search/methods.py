@@ -12,8 +12,8 @@ leaves open, and what was decided:
   half are crossings of two, each site from either. Whatever leaves the limits or was scored before
   is made again, a hundred times. Then a crossing gives way to a mutant, since parents may have
   grown too alike to have other children, and a mutant to a random architecture.
-* No architecture is scored twice. When nothing new is found a generation has fewer architectures,
-  and one that would have none ends the search.
+* No architecture is scored twice; equal networks whose codes differ are two. When nothing new is
+  found a generation has fewer architectures, and one that would have none ends the search.
 
 All randomness is the seed's, so a search is resumed by running it again with the scores that are
 known. Accuracies are percent.
@@ -22,7 +22,7 @@ known. Accuracies are percent.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol
@@ -30,12 +30,14 @@ from typing import Protocol
 from kshot_core.checks import check_at_least
 from kshot_core.search.limits import Limits, check_reachable, none_found
 from kshot_core.search.survival import Survivors
-from kshot_core.search.variation import Unseen, cross, mutate
+from kshot_core.search.variation import Unseen, cross, mutate, nothing
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed
 
 Scorer = Callable[[Sequence[Arch]], Sequence[tuple[float, float]]]
 """Accuracy in percent and loss of each architecture."""
+Reads = Callable[[Arch], Hashable]
+"""What of an architecture its code depends on, as ``Sharing.reads`` says."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Method(Protocol):
     """A search: yields the architectures of one generation after another, with their scores.
 
     With ``known``, scores of an interrupted search with the same arguments, the same generations
-    come again, from the first on; only what is missing is scored.
+    come again, from the first on; only what is missing is scored. ``reads`` is that of the weights
+    the scores are made with: equal networks are one architecture only where it is equal too.
 
     Raises:
         ValueError: no architecture keeps the limits, or ``known`` is of another search.
@@ -101,6 +104,7 @@ class Method(Protocol):
         limits: Limits,
         settings: SearchSettings,
         known: Sequence[Evaluated] = (),
+        reads: Reads = nothing,
     ) -> Iterator[list[Evaluated]]:
         """Search."""
         ...
@@ -112,9 +116,10 @@ def nsga2(
     limits: Limits,
     settings: SearchSettings,
     known: Sequence[Evaluated] = (),
+    reads: Reads = nothing,
 ) -> Iterator[list[Evaluated]]:
     """The paper's search; see ``Method``."""
-    return _nsga2(_Search(space, score, limits, settings, known))
+    return _nsga2(_Search(space, score, limits, settings, known, reads))
 
 
 def random_search(
@@ -123,9 +128,10 @@ def random_search(
     limits: Limits,
     settings: SearchSettings,
     known: Sequence[Evaluated] = (),
+    reads: Reads = nothing,
 ) -> Iterator[list[Evaluated]]:
     """The control: as many architectures, all random within the limits; see ``Method``."""
-    search = _Search(space, score, limits, settings, known)
+    search = _Search(space, score, limits, settings, known, reads)
     return search.run(lambda place: search.unseen.fresh())
 
 
@@ -164,6 +170,7 @@ class _Search:
         limits: Limits,
         settings: SearchSettings,
         known: Sequence[Evaluated],
+        reads: Reads,
     ) -> None:
         check_reachable(space, limits)
         self.space, self.score, self.limits, self.settings = space, score, limits, settings
@@ -174,7 +181,7 @@ class _Search:
         if last > settings.generations:
             raise _other_search(f"they reach generation {last} of {settings.generations}")
         self.generator = Random(derive_seed(settings.seed, "search"))
-        self.unseen = Unseen(space, limits, self.generator)
+        self.unseen = Unseen(space, limits, self.generator, reads)
 
     def run(self, propose: Callable[[int], Arch | None]) -> Iterator[list[Evaluated]]:
         """Generations of what ``propose`` gives for each place, until it gives nothing more."""

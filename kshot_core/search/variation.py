@@ -1,13 +1,14 @@
 """New architectures from old ones: mutation, crossover, and that none is proposed twice.
 
-Two architectures are the same when ``Space.canonical`` says so: they compute the same function of
-the weights. The one met first stands for both, with its own cost and as it was drawn.
+Two architectures are the same when ``Space.canonical`` says that they compute the same function of
+the weights, and the weights are the same: what the code reads of them is equal. The one met first
+stands for both, with its own cost and as it was drawn.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from itertools import product
 from random import Random
 
@@ -42,6 +43,11 @@ def single_changes(arch: Arch, space: Space) -> Iterator[Arch]:
                 yield (*arch[:site], choice, *arch[site + 1 :])
 
 
+def nothing(arch: Arch) -> Hashable:
+    """What the code of one copy reads of an architecture."""
+    return ()
+
+
 class Unseen:
     """Proposes architectures: valid, within the limits, and new. ``None`` where there is no more.
 
@@ -54,11 +60,19 @@ class Unseen:
         space: where from.
         limits: what all of them keep to.
         generator: the source of all randomness.
+        reads: what of an architecture its code depends on, ``Sharing.reads``.
     """
 
-    def __init__(self, space: Space, limits: Limits, generator: Random) -> None:
+    def __init__(
+        self,
+        space: Space,
+        limits: Limits,
+        generator: Random,
+        reads: Callable[[Arch], Hashable] = nothing,
+    ) -> None:
         self.space, self.limits, self.generator = space, limits, generator
-        self._seen: set[Arch] = set()
+        self.reads = reads
+        self._seen: set[Hashable] = set()
         self._taken: list[Arch] = []
         self._num_explored = 0
         # Architectures that will do, unless they were taken since.
@@ -105,13 +119,16 @@ class Unseen:
         return self._left[int(self.generator.random() * len(self._left))]
 
     def _is_new(self, arch: Arch) -> bool:
-        return self.space.canonical(arch) not in self._seen
+        return self._identity(arch) not in self._seen
 
     def _will_do(self, arch: Arch) -> bool:
         new = self._is_new(arch) and self.space.is_valid(arch)
         return new and self.limits.allow(self.space, arch)
 
     def _take(self, arch: Arch) -> Arch:
-        self._seen.add(self.space.canonical(arch))
+        self._seen.add(self._identity(arch))
         self._taken.append(arch)
         return arch
+
+    def _identity(self, arch: Arch) -> Hashable:
+        return self.space.canonical(arch), self.reads(arch)

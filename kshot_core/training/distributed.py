@@ -1,9 +1,12 @@
-"""Several processes that train one bank together: same paths, different images.
+"""Several processes that train one bank together: a weight step's images, a simplex step's paths.
 
-Every process has the same weights, codes and random streams, and draws the same paths. Each takes
-its part of every batch and normalises by its own part's statistics, as usual; the gradients of the
-weights that the path used are averaged over the processes, and nothing else is exchanged. Running
-statistics, where a network keeps them, are averaged after every epoch.
+Every process has the same weights, codes and random streams, and draws the same paths. A weight
+step's path runs in all of them, each on its part of the batch, normalised by that part's
+statistics as usual. Of a simplex step each process runs some of the m paths on all their B/m
+images: batch-norm over fewer would be another network, and is over few already. So a simplex step
+is the same step on any number of processes. The gradients of the weights that paths used are
+averaged over the processes, and nothing else is exchanged. Running statistics, where a network
+keeps them, are averaged after every epoch.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from itertools import groupby
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from kshot_core.tasks.batches import WHOLE, Part
 
@@ -43,6 +46,19 @@ class Processes:
             means = torch.split(flat / self.part.num, [tensor.numel() for tensor in parts])
             for tensor, mean in zip(parts, means, strict=True):
                 tensor.copy_(mean.view_as(tensor))
+
+    def fill_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
+        """Give zeros to parameters without a gradient that have one in another process.
+
+        Where paths are divided, what they used differs, and ``average`` wants equal shapes.
+        """
+        if self.part.num == 1:
+            return
+        used = [float(parameter.grad is not None) for parameter in parameters]
+        anywhere = self.total(torch.tensor(used, device=parameters[0].device)).tolist()
+        for parameter, num in zip(parameters, anywhere, strict=True):
+            if num and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
 
     @torch.no_grad()
     def total(self, tensor: Tensor) -> Tensor:

@@ -7,6 +7,10 @@ leaves open, and what was decided:
 * The distance of two settings is the ℓ1 distance of the paper, in steps from one width to the next.
 * The threshold m is a share of the mean distance of random widths, so that it means the same in
   every space. At its default, a half, two random settings are almost always distant.
+* A width that the anchor's operations do not use, that of a layer whose operation is the identity,
+  does not count: all that the anchor is compared with has the anchor's own there, and m is a share
+  of the mean distance of the widths that are used. Otherwise settings would be told apart, and
+  codes pushed away from each other, by what changes no network.
 * The widths come from the architectures of a simplex step. Each is an anchor (c_i in eq. 15, with
   which all others are compared). Its likeness c_k is drawn: its own widths, changed at random to
   less than a distance that is uniform below m. (Almost all widths nearer than m are almost m away,
@@ -39,6 +43,8 @@ class WidthRegularisation:
         width_sites: of the space; at least one.
         temperature: τ of eq. 15; .3 in the paper.
         share: the threshold m, as a share of the mean distance of random widths.
+        canonical: ``Space.canonical``, which sets a width that has no effect to one value; None
+            where all have one.
 
     Raises:
         ValueError: ``temperature`` or ``share`` is not above 0.
@@ -48,6 +54,7 @@ class WidthRegularisation:
     width_sites: tuple[int, ...]
     temperature: float = 0.3
     share: float = 0.5
+    canonical: Callable[[Arch], Arch] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no meaning."""
@@ -57,10 +64,27 @@ class WidthRegularisation:
 
     @property
     def threshold(self) -> float:
-        """The distance m, in steps; 0 where no site has two widths."""
+        """The distance m where all widths have an effect, in steps; 0 where none has two values."""
+        return self._mean_distance(self.width_sites) * self.share
+
+    def threshold_of(self, arch: Arch) -> float:
+        """The distance m around an architecture, in steps: a share of those it uses."""
+        return self._mean_distance(self.used(arch)) * self.share
+
+    def used(self, arch: Arch) -> tuple[int, ...]:
+        """The width sites that have an effect under an architecture's operations."""
+        if self.canonical is None:
+            return self.width_sites
+        narrow, wide = list(arch), list(arch)
+        for site in self.width_sites:
+            narrow[site], wide[site] = 0, self.num_choices[site] - 1
+        ends = self.canonical(tuple(narrow)), self.canonical(tuple(wide))
+        return tuple(site for site in self.width_sites if ends[0][site] != ends[1][site])
+
+    def _mean_distance(self, sites: Sequence[int]) -> float:
         # Two uniform choices of n are (n² - 1) / 3n steps apart on average.
-        nums = [self.num_choices[site] for site in self.width_sites]
-        return self.share * sum((num**2 - 1) / (3 * num) for num in nums)
+        nums = [self.num_choices[site] for site in sites]
+        return sum((num**2 - 1) / (3 * num) for num in nums)
 
     def __call__(
         self,
@@ -80,9 +104,10 @@ class WidthRegularisation:
         distant = torch.zeros(m, m, dtype=torch.bool)
         for row, anchor in enumerate(archs):
             shown += [anchor, self.like(anchor, generator)]
+            threshold = self.threshold_of(anchor)
             for column, other in enumerate(archs):
                 shown.append(self.dressed(anchor, other))
-                far = self.distance(anchor, other) >= self.threshold
+                far = self.distance(anchor, shown[-1]) >= threshold
                 distant[row, column] = row != column and far
         codes = codes_of(shown).view(m, m + 2, -1)
         # (m, m + 1): the likeness first, then all others.
@@ -96,9 +121,9 @@ class WidthRegularisation:
         return sum(abs(one[site] - other[site]) for site in self.width_sites)
 
     def dressed(self, arch: Arch, other: Arch) -> Arch:
-        """``arch`` with the widths of ``other``."""
+        """``arch`` with the widths of ``other`` wherever they have an effect."""
         choices = list(arch)
-        for site in self.width_sites:
+        for site in self.used(arch):
             choices[site] = other[site]
         return tuple(choices)
 
@@ -109,11 +134,12 @@ class WidthRegularisation:
         """
         order = torch.randperm(len(self.width_sites), generator=generator).tolist()
         draws = torch.rand(len(order) + 1, generator=generator, dtype=torch.float64).tolist()
-        choices, left = list(arch), draws.pop() * self.threshold
+        choices, left = list(arch), draws.pop() * self.threshold_of(arch)
+        used = set(self.used(arch))
         for position, draw in zip(order, draws, strict=True):
             site = self.width_sites[position]
             choice = int(draw * self.num_choices[site])
-            if abs(choice - arch[site]) < left:
+            if site in used and abs(choice - arch[site]) < left:
                 left -= abs(choice - arch[site])
                 choices[site] = choice
         return tuple(choices)

@@ -78,15 +78,10 @@ class Trainer:
         processes.part.of(recipe.batch_size)
         num_images = recipe.images_of_simplex_step
         processes.part.of(num_images)
-        if num_images < 2 * recipe.num_groups * processes.part.num:
-            raise ValueError(
-                f"a simplex step of {num_images} images leaves fewer than 2 images for each of "
-                f"{recipe.num_groups} groups in each of {processes.part.num} processes"
-            )
-        if task.carries and num_images // processes.part.num % recipe.num_groups:
+        if task.carries and num_images % recipe.num_groups:
             raise ValueError(
                 f"a simplex step of {num_images} sequences with a carried state does not divide "
-                f"among {recipe.num_groups} groups in each of {processes.part.num} processes"
+                f"among {recipe.num_groups} groups"
             )
         if sharing.K != shared.K:
             raise ValueError(f"the strategy has K = {sharing.K}, the bank K = {shared.K}")
@@ -97,6 +92,11 @@ class Trainer:
         self._coasting: list[nn.Parameter] = []
         # One copy has one code: there is nothing for a simplex step to learn.
         self.simplex = list(sharing.parameters()) if shared.K > 1 else []
+        if self.simplex and recipe.num_groups % processes.part.num:
+            raise ValueError(
+                f"the {recipe.num_groups} groups of a simplex step do not divide among "
+                f"{processes.part.num} processes; set num_groups to a multiple of that"
+            )
         self.optimizer = torch.optim.SGD(
             self.bank,
             recipe.learning_rate,
@@ -268,6 +268,7 @@ class Trainer:
         archs = sample(self.sampler, self.recipe.num_groups, self.streams["paths"])
         self._zero_bank_gradients()
         loss, others = self._grouped_loss(x, y, archs, memory)
+        self.processes.fill_gradients(self.bank)
         with torch.no_grad():
             self._epoch_codes.append(self.sharing(archs))
         self._update_bank()
@@ -279,7 +280,8 @@ class Trainer:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean loss of m architectures, each on its own B/m images; a remainder is left out.
 
-        Leaves its gradient, and that of r_c, on whatever asks for one.
+        Of several processes each runs its part of the paths, whose images are its part of the
+        batch. Leaves the gradient, and that of r_c, on whatever asks for one.
         """
         assert self.simplex_optimizer is not None
         self.simplex_optimizer.zero_grad()
@@ -293,6 +295,8 @@ class Trainer:
             imbalance = unbalanced(self.sharing(archs))
             (self.recipe.balance * imbalance).backward()  # type: ignore[no-untyped-call]
             others["imbalance"] = imbalance.detach()
+        own = self.processes.part.of(len(archs))
+        archs, codes = archs[own], codes[own]
         m, size = len(archs), len(x) // len(archs)
         x, y = (one[: m * size].view(m, size, *one.shape[1:]) for one in (x, y))
         losses = self._run(x, y, archs, codes, codes.new_full((m,), 1 / m), memory)

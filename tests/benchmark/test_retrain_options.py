@@ -89,7 +89,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
         ["--space", "nasbench201", "--arch", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"],
         "no path leads from the images",
     ),
-    "unknown space": (["--arch", ARCH, "--space", "darts"], "--space is one of mobilenetv2"),
+    "unknown space": (["--arch", ARCH, "--space", "enas"], "--space is one of darts"),
     "unknown data set": ([*MOBILE, "--dataset", "mnist"], "--dataset is one of digits"),
     "unknown preset": ([*MOBILE, "--preset", "huge"], "--preset is one of quick, paper"),
     "stages": (["--arch", ARCH, "--stages", "4-2"], "stages are channels x layers / stride"),

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,24 @@ def test_a_config_of_a_preset_and_a_few_settings_is_the_command_lines() -> None:
         run_config("quick", "digits", {"sharing": "one-shot", "K": 2})
 
 
+def test_a_strategy_has_a_warm_up_of_its_own() -> None:
+    """Few-shot from trained one-shot weights, random codes from the first step."""
+
+    def warm(sharing: str, **settings: Any) -> tuple[str, int]:
+        config = run_config("proxy", "digits", {"sharing": sharing, "K": 5, **settings})
+        return config.warmup, config.warmup_epochs
+
+    assert warm("simplex") == warm("fixed") == ("uniform", 1)
+    assert warm("random") == ("uniform", 0)
+    assert warm("few-shot") == ("one-shot", 15)
+    assert warm("few-shot", epochs=8) == ("one-shot", 4)
+    # As they had it before, by name; and old configs mean what they meant.
+    for sharing in ("few-shot", "random"):
+        assert warm(sharing, warmup="uniform") == ("uniform", 1)
+        assert warm(sharing, warmup_epochs=3) == ("uniform", 3)
+        assert RunConfig.from_dict({"sharing": sharing, "K": 5}).warmup == "uniform"
+
+
 WRONG = {
     "unknown data set": (["--dataset", "mnist"], "--dataset is one of digits"),
     "K = 0": (["--K", "0"], "--K must be at least 1, got 0"),
@@ -96,6 +115,8 @@ WRONG = {
     "batch too small": (["--batch-size", "16"], "fewer than 2 images"),
     "rate below zero": (["--learning-rate", "-1"], "--learning-rate must be 0 or more"),
     "unknown schedule": (["--schedule", "both"], "schedule is one of"),
+    "codes of one copy": (["--K", "1", "--score-codes", "mean"], "more than one copy, got --K 1"),
+    "unknown codes": (["--score-codes", "best"], "--score-codes is one of own"),
     "no such device": (["--device", "tpu9"], "--device tpu9"),
     "no GPU": (["--device", "cuda:77"], "--device cuda:77"),
 }

@@ -70,8 +70,8 @@ def test_settings_survive_json() -> None:
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "space": (
-        {"space": "darts"},
-        "--space is one of mobilenetv2, nasbench201, nasbench_macro, got 'darts'",
+        {"space": "enas"},
+        "--space is one of darts, mobilenetv2, nasbench201, nasbench_macro, proxyless, got 'enas'",
     ),
     "no stride": ({"stages": "32x4"}, "like 32x4/2,40x4/2, got '32x4'"),
     "words": ({"stages": "many"}, "stages are channels x layers / stride"),

@@ -36,7 +36,14 @@ def epochs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"score_images": 200}, {"archs": 20}, {"score_batch_size": 100}, {"track_every": 0}],
+    [
+        {"score_images": 200},
+        {"archs": 20},
+        {"score_batch_size": 100},
+        {"track_every": 0},
+        {"score_codes": "mean"},
+        {"score_codes": "shuffled"},
+    ],
     ids=str,
 )
 def test_another_ranking_of_the_same_supernet_trains_nothing(

@@ -1,4 +1,4 @@
-"""Two processes under torchrun are one that adds up the gradients of the two half batches."""
+"""Two processes under torchrun are one that runs weight steps in halves, simplex steps whole."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import two_ranks
 from safetensors.torch import load_file
 from torch import Tensor
 
+from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.tasks.batches import Part
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
@@ -37,23 +38,17 @@ def torchrun(*arguments: str) -> None:
 
 
 def _in_halves(step: Step) -> Tensor:
-    """Run a step half batch by half batch, each normalised by itself, and add the gradients."""
-    m = len(step.archs)
-    # The batch as a process sees it is divided among processes first, then among groups.
-    x, y = (step.x[0], step.y[0]) if m == 1 else (step.x.flatten(0, 1), step.y.flatten())
-    codes = step.codes.detach().requires_grad_(step.codes.requires_grad)
-    losses = torch.zeros(m, dtype=x.dtype)
-    for half in (slice(0, len(y) // 2), slice(len(y) // 2, len(y))):
-        part = dataclasses.replace(
-            step,
-            x=x[half].view(m, -1, *x.shape[1:]),
-            y=y[half].view(m, -1),
-            codes=codes,
-            weights=step.weights / 2,
-        )
-        losses += run_step(part) / 2
-    if codes.grad is not None:
-        step.codes.backward(codes.grad)  # type: ignore[no-untyped-call]
+    """Run a weight step half batch by half batch, each normalised by itself, and add the gradients.
+
+    A simplex step is none of the processes' business: whole paths are divided among them.
+    """
+    if len(step.archs) > 1:
+        return run_step(step)
+    middle = step.y.shape[1] // 2
+    losses = torch.zeros(1, dtype=step.x.dtype)
+    for half in (slice(0, middle), slice(middle, None)):
+        x, y = step.x[:, half], step.y[:, half]
+        losses += run_step(dataclasses.replace(step, x=x, y=y, weights=step.weights / 2)) / 2
     return losses
 
 
@@ -61,9 +56,7 @@ def _in_halves(step: Step) -> Tensor:
     ("schedule", "unsampled"),
     [("alternate", "freeze"), ("alternate", "decay"), ("joint", "freeze")],
 )
-def test_two_processes_equal_one_that_adds_up_both_halves(
-    schedule: str, unsampled: str, tmp_path: Path
-) -> None:
+def test_two_processes_equal_one(schedule: str, unsampled: str, tmp_path: Path) -> None:
     torchrun(str(FOLDER / "two_ranks.py"), str(tmp_path), schedule, unsampled)
     first, second = load_file(tmp_path / "0"), load_file(tmp_path / "1")
     one = two_ranks.trainer(schedule, unsampled, engine=_in_halves)
@@ -117,16 +110,12 @@ def test_parts_of_a_batch() -> None:
         Part(0, 3).of(10)
 
 
-def test_a_batch_too_small_for_its_processes_is_refused() -> None:
-    recipe = Recipe(batch_size=16, num_groups=4)
-    trainer = two_ranks.trainer("alternate", "freeze")
-    with pytest.raises(ValueError, match="4 groups in each of 4 processes"):
-        Trainer(
-            trainer.shared,
-            trainer.sharing,
-            trainer.sampler,
-            trainer.examples,
-            recipe,
-            0,
-            processes=Processes(Part(0, 4)),
-        )
+def test_paths_that_processes_cannot_share_are_refused() -> None:
+    parts = two_ranks.trainer("alternate", "freeze")
+    objects = parts.shared, parts.sharing, parts.sampler, parts.examples
+    recipe = Recipe(batch_size=18, num_groups=4)
+    with pytest.raises(ValueError, match=r"4 groups .* do not divide among 3 processes"):
+        Trainer(*objects, recipe, 0, processes=Processes(Part(0, 3)))
+    # Without a simplex-net there is no simplex step.
+    fixed = SHARING["fixed"](two_ranks.SPACE, 3, SharingOptions())
+    Trainer(parts.shared, fixed, *objects[2:], recipe, 0, processes=Processes(Part(0, 3)))

@@ -116,6 +116,40 @@ def test_the_value_is_equation_16_averaged_over_anchors() -> None:
     assert value.item() == pytest.approx(sum(terms) / 3, rel=1e-5)
 
 
+DEEP = MobileNetV2(stages=((4, 4, 2),), stem=4, first=4, head=6, num_classes=4, image_size=6)
+# A layer, then two identities, then a layer; the widths are of stem, first, four layers, head.
+IDENTITIES: Arch = (0, 12, 12, 3, 2, 2, 2, 2, 2, 2, 2)
+
+
+def test_widths_under_an_identity_do_not_count() -> None:
+    """What changes no network changes neither r_c's pairs nor what is shown of them."""
+    of = WidthRegularisation(DEEP.num_choices, DEEP.width_sites, canonical=DEEP.canonical)
+    assert of.used(IDENTITIES) == (4, 5, 6, 9, 10)
+    assert of.threshold_of(IDENTITIES) == pytest.approx(5 / 7 * of.threshold)
+    other: Arch = (0, 1, 2, 3, 2, 2, 2, 0, 4, 2, 3)
+    # One step in the head; the four under the identities are none.
+    assert of.dressed(IDENTITIES, other) == (*IDENTITIES[:-1], 3)
+    assert of.distance(IDENTITIES, of.dressed(IDENTITIES, other)) == 1
+    likes = [of.like(IDENTITIES, _generator(seed)) for seed in range(50)]
+    assert {like[7:9] for like in likes} == {IDENTITIES[7:9]}
+    assert len({like[9] for like in likes}) == 5
+    assert all(of.distance(IDENTITIES, one) < of.threshold_of(IDENTITIES) for one in likes)
+
+
+def test_a_difference_under_an_identity_gives_r_c_no_gradient() -> None:
+    """Two architectures that are one network leave nothing to push apart."""
+    twin: Arch = (*IDENTITIES[:7], 0, 4, *IDENTITIES[9:])
+    assert DEEP.canonical(twin) == DEEP.canonical(IDENTITIES)
+    for canonical, expected in ((DEEP.canonical, 0), (None, math.log(2))):
+        # Nearer than 4 steps is near: the twins are 4 apart where dead widths count.
+        of = WidthRegularisation(
+            DEEP.num_choices, DEEP.width_sites, share=0.35, canonical=canonical
+        )
+        assert of.threshold_of(twin) < 4
+        value = of(lambda shown: torch.full((len(shown), 2), 0.5), [IDENTITIES, twin], _generator())
+        assert value.item() == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize("temperature", [0.1, 0.3, 1.0])
 def test_the_limits(temperature: float) -> None:
     """Codes all alike give log(1 + n); near ones equal and far ones orthogonal the least."""
@@ -215,7 +249,7 @@ def _trainer(alpha: float, schedule: str = "alternate") -> Trainer:
         made_up.images(),
         recipe,
         0,
-        widths=WidthRegularisation(SPACE.num_choices, SPACE.width_sites),
+        widths=WidthRegularisation(SPACE.num_choices, SPACE.width_sites, canonical=SPACE.canonical),
     )
 
 

@@ -26,6 +26,7 @@ from kshot_core.search.methods import (
     nsga2,
     random_search,
 )
+from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
 
@@ -133,6 +134,32 @@ def test_a_space_used_up_ends_the_search(method: str) -> None:
     assert 200 < num < 1000
     sizes = [len(generation) for generation in _run(method, CELLS, limits, SearchSettings())]
     assert sizes == [50] * (num // 50) + [num % 50]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_equal_networks_with_different_codes_are_two(method: str) -> None:
+    """With codes of architectures as written the whole space is searched, equal networks or not."""
+    limits = _limits(CELLS, 0.0)
+    sharings = {
+        encoding: SHARING["simplex"](CELLS, 2, SharingOptions(encoding=encoding))
+        for encoding in ("raw", "canonical")
+    }
+    score = priced.scorer(CELLS)
+    found = {
+        encoding: {
+            one.arch
+            for one in _flat(
+                list(METHODS[method](CELLS, score, limits, SearchSettings(), reads=sharing.reads))
+            )
+        }
+        for encoding, sharing in sharings.items()
+    }
+    archs = [one for one in CELLS.archs() if CELLS.is_valid(one) and limits.allow(CELLS, one)]
+    assert found["raw"] == set(archs)
+    assert len(found["canonical"]) == len({CELLS.canonical(one) for one in archs}) < len(archs)
+    codes = sharings["raw"](archs)
+    same = [CELLS.canonical(one) == CELLS.canonical(archs[0]) for one in archs]
+    assert len(codes[same].unique(dim=0)) == sum(same) > 1
 
 
 @pytest.mark.parametrize("method", METHODS)

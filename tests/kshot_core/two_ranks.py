@@ -57,7 +57,7 @@ def trainer(
         0,
         engine,
         processes,
-        WidthRegularisation(SPACE.num_choices, SPACE.width_sites),
+        WidthRegularisation(SPACE.num_choices, SPACE.width_sites, canonical=SPACE.canonical),
     )
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from benchmark.study.definition import Study
 from benchmark.study.studies import (
+    best,
+    codes,
     figure7,
     figure8,
     figure9,
+    macro,
+    protocol,
+    recipe,
     table1,
     table3,
     table4,
@@ -19,6 +24,11 @@ from benchmark.study.studies import (
 STUDIES: dict[str, Study] = {
     "table9": table9.STUDY,
     "table4": table4.STUDY,
+    "codes": codes.STUDY,
+    "recipe": recipe.STUDY,
+    "protocol": protocol.STUDY,
+    "macro": macro.STUDY,
+    "best": best.STUDY,
     "table1": table1.STUDY,
     "table3": table3.STUDY,
     "table5": table5.STUDY,

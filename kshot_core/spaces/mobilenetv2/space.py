@@ -28,7 +28,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from kshot_core.space import Arch, check_arch, compact
-from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths, squeezed
+from kshot_core.spaces.mobilenetv2.cost import network_cost
+from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths
+from kshot_core.spaces.mobilenetv2.text import positions, text_of
 
 OPERATIONS = (
     *(
@@ -187,44 +189,31 @@ class MobileNetV2:
     def _cost(self, arch: Arch) -> tuple[int, int]:
         """Multiply-adds and scalars."""
         widths = self.widths(arch)
-        size = _strided(self.image_size, self.stem_stride)
-        weights = 9 * self.image_channels * widths.stem
-        flops, params = weights * size**2, weights + 2 * widths.stem
         blocks = [(Operation(3), Layer(1, widths.stem, widths.first, shortcut=False))]
         blocks += zip(self.operations(arch), self.layers(widths), strict=True)
-        for operation, layer in blocks:
-            if operation.kernel == 0:
-                continue
-            hidden, inner = operation.expansion * layer.inputs, 0
-            after = _strided(size, layer.stride)
-            expand = layer.inputs * hidden if operation.expansion > 1 else 0
-            depthwise, project = operation.kernel**2 * hidden, hidden * layer.outputs
-            flops += expand * size**2 + (depthwise + project) * after**2
-            params += expand + depthwise + project + 2 * (hidden + layer.outputs)
-            params += 2 * hidden if operation.expansion > 1 else 0
-            if operation.excites:
-                inner = squeezed(hidden)
-                flops += 2 * hidden * inner
-                params += 2 * hidden * inner + hidden + inner
-            size = after
-        weights = widths.layers[-1] * widths.head
-        flops += weights * size**2 + widths.head * self.num_classes
-        params += weights + 2 * widths.head + (widths.head + 1) * self.num_classes
-        return flops, params
+        return network_cost(
+            blocks,
+            widths.stem,
+            widths.head,
+            self.image_size,
+            self.image_channels,
+            self.num_classes,
+            self.stem_stride,
+        )
 
     def to_string(self, arch: Arch) -> str:
         """Operations and widths, e.g. ``k3e6,id,k7e3s|1.0,0.2,...``: ``s`` is excitation."""
-        operations = ",".join(_to_text(operation) for operation in self.operations(arch))
+        operations = ",".join(text_of(operation) for operation in self.operations(arch))
         return operations + "|" + ",".join(str(self.factors[c]) for c in arch[self.num_layers :])
 
     def from_string(self, text: str) -> Arch:
         """Parse ``to_string``'s text. Raises ``ValueError`` naming what is wrong with it."""
         operations, _, widths = compact(text).partition("|")
-        names = [_to_text(operation) for operation in OPERATIONS]
+        names = [text_of(operation) for operation in OPERATIONS]
         factors = [str(factor) for factor in self.factors]
         written = ",".join(_as_float(width) for width in widths.split(","))
         return check_arch(
-            [*_positions(operations, names), *_positions(written, factors)], self.num_choices
+            [*positions(operations, names), *positions(written, factors)], self.num_choices
         )
 
     def parameter_group(self, name: str) -> str:
@@ -294,27 +283,9 @@ def _check_factors(factors: tuple[float, ...]) -> None:
         raise ValueError(f"factors rise in equal steps from above 0 to 1, got {factors}")
 
 
-def _strided(size: int, stride: int) -> int:
-    return (size + stride - 1) // stride
-
-
-def _to_text(operation: Operation) -> str:
-    if operation.kernel == 0:
-        return "id"
-    return f"k{operation.kernel}e{operation.expansion}" + "s" * operation.excites
-
-
 def _as_float(width: str) -> str:
     """``1`` and ``.80`` as ``str`` writes 1.0 and 0.8; what is no number as it is."""
     try:
         return str(float(width))
     except ValueError:
         return width
-
-
-def _positions(text: str, names: Sequence[str]) -> list[int]:
-    parts = text.split(",")
-    for part in parts:
-        if part not in names:
-            raise ValueError(f"expected one of {', '.join(names)}, got {part[:40]!r}")
-    return [names.index(part) for part in parts]

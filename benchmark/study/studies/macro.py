@@ -1,0 +1,60 @@
+"""The question of table 9 on another space with real truth: NAS-Bench-Macro."""
+
+from __future__ import annotations
+
+from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.figures import high_low, rows, scatter
+from benchmark.study.tables import differences, ranking
+
+_COPIES = {
+    "simplex_batches": "extra", "simplex_every": 8, "warmup_epochs": 0, "output_scale": 10.0
+}  # fmt: skip
+
+STUDY = Study(
+    name="macro",
+    title="One copy against eight on NAS-Bench-Macro",
+    question="Do eight copies rank the 6,561 networks of NAS-Bench-Macro better than one?",
+    kind="rank",
+    rows=(
+        Row("one-shot", "K = 1", {"K": 1}),
+        Row("fixed", "K = 8, fixed 1/K", {"K": 8, "sharing": "fixed"}),
+        Row("k-shot", "K = 8", {"K": 8}),
+    ),
+    sizes={
+        # Narrow layers and 16 x 16 pixels: minutes a run on a core.
+        "cpu": Size(
+            "proxy",
+            "cifar10",
+            {
+                **_COPIES, "space": "nasbench_macro", "stem": 8, "head": 64, "image_size": 16,
+                "batch_size": 128, "learning_rate": 0.1, "epochs": 10, "archs": 500,
+                "score_images": 1000, "track_every": 0,
+            },
+            seeds=(0, 1, 2, 3, 4),
+        ),
+        "paper": Size(
+            "paper",
+            "cifar10",
+            {**_COPIES, "space": "nasbench_macro", "learning_rate": 0.1},
+            seeds=tuple(range(5)),
+        ),
+    },
+    answer=differences.answer,
+    tables=(
+        Table(
+            "macro", "Tau-b on NAS-Bench-Macro", ranking.table, ranking.LABELS, ranking.NOTES,
+            decimals=1, formats={"p_value": ".2g"},
+        ),
+        Table(
+            "differences", "Differences from K = 1", differences.table, differences.LABELS,
+            differences.NOTES, decimals=1, formats=differences.FORMATS,
+        ),
+    ),
+    figures=(
+        Picture("rows", "Tau-b of each row, a dot a run.", rows.figure),
+        Picture(
+            "high_low", "How well the best architectures are told from the rest.", high_low.figure
+        ),
+        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+    ),
+)  # fmt: skip

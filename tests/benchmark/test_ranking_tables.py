@@ -1,0 +1,117 @@
+"""Tables of ranking studies: differences seed by seed, combined rankings, other truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic import write_run
+
+from benchmark.records.load import load_predictions
+from benchmark.study.definition import StudyData
+from benchmark.study.file import data_of
+from benchmark.study.studies import STUDIES
+from benchmark.study.tables import differences, transfer
+from benchmark.study.tables.combined import PARAMETERS, Combinations
+from kshot_core.metrics.correlation import kendall_tau_b
+from kshot_core.spaces.nasbench201 import NASBench201
+
+ROWS = {"K1": 1, "K8": 8}
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> StudyData:
+    """Table 9 on made-up runs: three seeds of K = 1, and of K = 8 one more."""
+    listed = []
+    for row, K in ROWS.items():
+        for seed in (*SEEDS, 3) if K == 8 else SEEDS:
+            config = {"K": K, "seed": seed, "sharing": "simplex" if K > 1 else "one-shot"}
+            folder = write_run(tmp_path, config)
+            place = folder.relative_to(tmp_path).as_posix()
+            listed.append({"kind": "records", "row": row, "seed": seed, "folder": place})
+    return data_of(STUDIES["table9"], "tiny", tmp_path, {}, listed)
+
+
+def taus(data: StudyData, row: str, loss: bool) -> list[float]:
+    """Tau-b of each of the seeds that both rows have, computed from predictions."""
+    runs = data.runs[data.runs["row"] == row].set_index("seed")
+    values = []
+    for seed in SEEDS:
+        scores = load_predictions(Path(runs.loc[seed, "path"]))
+        values.append(
+            kendall_tau_b(-scores["loss"] if loss else scores["accuracy"], scores["true"])
+        )
+    return values
+
+
+def test_differences_are_those_of_equal_seeds(data: StudyData) -> None:
+    table = differences.table(data).set_index("name")
+    line = table.loc["K = 8"]
+    for score in differences.SCORES:
+        pair = [taus(data, row, score == "loss") for row in ("K8", "K1")]
+        expected = stats.ttest_rel(*pair)
+        assert line[score] == pytest.approx(100 * np.subtract(*pair).mean())
+        assert line[f"{score}_p"] == pytest.approx(expected.pvalue)
+        low, high = (100 * one for one in expected.confidence_interval())
+        assert line[f"{score}_interval"] == f"{low:+.1f} to {high:+.1f}"
+    assert line["n"] == 3, "the fourth seed has no partner"
+    assert table.loc["K = 4", "n"] == 0
+
+
+def test_the_answer_gives_interval_and_number_of_pairs(data: StudyData) -> None:
+    answer = differences.answer(data)
+    assert answer.startswith("On digits K = 1 ranks to ")
+    assert "K = 8: " in answer
+    assert "95 % interval" in answer
+    assert "n = 3 pairs" in answer
+    assert "Counting parameters reaches" in answer
+    empty = dataclasses.replace(data, runs=data.runs.iloc[:0])
+    assert differences.answer(empty) == "No pair of runs yet."
+
+
+def test_combined_rankings_are_means_of_ranks(data: StudyData) -> None:
+    combined = Combinations(
+        {"loss": ("K1",), "params": (PARAMETERS,), "both": ("K1", PARAMETERS)}, "both", "params"
+    )
+    table = combined.table(data).set_index("name")
+    space = NASBench201(channels=16, cells=5, num_classes=10)
+    expected = []
+    for path in data.runs[data.runs["row"] == "K1"].sort_values("seed")["path"]:
+        scores = load_predictions(Path(path))
+        counts = [space.live_params(space.from_index(int(one))) for one in scores["index"]]
+        ranks = stats.rankdata(-scores["loss"].astype(float)) + stats.rankdata(counts)
+        expected.append(100 * kendall_tau_b(ranks, scores["true"]))
+    assert table.loc["both", "tau"] == pytest.approx(np.mean(expected))
+    assert table.loc["both", "n"] == 3
+    assert table.loc["loss", "tau"] == pytest.approx(100 * np.mean(taus(data, "K1", loss=True)))
+    assert table.loc["params", "n"] == 1
+    answer = combined.answer(data)
+    assert f"reaches {np.mean(expected):.1f}" in answer
+    assert "n = 3 pairs" in answer
+
+
+def test_a_combination_without_its_runs_has_none(data: StudyData) -> None:
+    combined = Combinations({"a": ("K4", PARAMETERS), "b": (PARAMETERS,)}, "a", "b")
+    assert combined.table(data)["n"].tolist() == [0, 1]
+    assert combined.answer(data) == "No run yet."
+
+
+def test_transfer_names_the_truth_that_was_compared_with(data: StudyData) -> None:
+    for path in data.runs["path"]:
+        record = json.loads((Path(path) / "record.json").read_text(encoding="utf-8"))
+        record["also"] = {"cifar100/test/200ep/mean": {"kendall_tau_b": 0.25}}
+        (Path(path) / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    listed = [
+        {"kind": "records", "row": row, "seed": seed, "folder": folder}
+        for row, seed, folder in data.runs[["row", "seed", "folder"]].itertuples(index=False)
+    ]
+    table = transfer.table(data_of(data.study, "tiny", data.results, {}, listed))
+    assert table["column"].tolist() == 2 * ["digits/valid/10ep/mean", "cifar100/test/200ep/mean"]
+    other = table[table["column"] == "cifar100/test/200ep/mean"]
+    assert other["tau"].tolist() == pytest.approx([25.0, 25.0])
+    assert other["n"].tolist() == [3, 4]
