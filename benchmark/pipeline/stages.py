@@ -152,9 +152,8 @@ def cluster_crew(machine: Machine, settings: ClusterSettings) -> Iterator[Crew]:
         given.results.expanduser().resolve(),
         *map(_absolute, (given.data, given.truth, given.split)),
     )
-    others = [path for path in (places.data, places.truth, places.split) if path is not None]
+    paths = [path for path in (places.data, places.truth, places.split) if path is not None]
     board = Board()
-    paths = [path for path in others if path is not None]
     cluster = Cluster(settings, places.results, paths, code_version, board.show)
     with board, cluster as executor:
         yield Crew(dataclasses.replace(machine, places=places), executor, board)
