@@ -108,7 +108,7 @@ _RETRAINED = _Kind(
     {
         **_CONFIG,
         "config.arch": str,
-        "flops": _NUMBER,
+        "flops": _MAYBE,
         "params": _NUMBER,
         "top1": _NUMBER,
         "top5": _NUMBER,

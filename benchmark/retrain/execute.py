@@ -25,7 +25,7 @@ from benchmark.train.setup import Places
 from benchmark.train.supernet import Progress
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Priced, Space
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.trainer import DivergedError
@@ -87,8 +87,7 @@ def retrain_one(
                 "environment": environment.describe(device),
                 "data": {"trained_on": data.trained_on, **data.description},
                 "search": search,
-                "flops": space.flops(arch),
-                "params": space.params(arch),
+                **_cost(space, arch, training),
                 "num_train_images": len(training.images),
                 "num_steps": training.num_steps,
                 "num_processes": processes.part.num,
@@ -106,6 +105,14 @@ def retrain_one(
             folder.complete(record)
         processes.wait()
     return record or folder.record() or {}, folder.path
+
+
+def _cost(space: Space, arch: Arch, training: Retraining) -> dict[str, Any]:
+    """Multiply-adds, or None of a space that does not count them, and parameters."""
+    if isinstance(space, Priced):
+        return {"flops": space.flops(arch), "params": space.params(arch)}
+    scalars = sum(parameter.numel() for parameter in training.averaged.parameters())
+    return {"flops": None, "params": scalars}
 
 
 def check_retraining(config: RetrainConfig, places: Places, device: torch.device) -> None:

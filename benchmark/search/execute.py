@@ -24,7 +24,7 @@ from benchmark.views.drawing import draw, is_drawable, save_figure
 from benchmark.views.front import front_figure
 from kshot_core.search.limits import check_reachable
 from kshot_core.search.methods import METHODS, Evaluated, best, front
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Priced, PricedSpace
 from kshot_core.training.distributed import ALONE, Processes
 
 
@@ -50,7 +50,7 @@ def search_one(
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
     """
     data = load_images(config.run, places)
-    space = config.run.space_settings().build(data)
+    space = _priced(config, data)
     folder = SearchFolder(places.results, config, space)
     record = folder.record()
     if record is not None:
@@ -95,7 +95,7 @@ def search_one(
 
 def searched_space(
     config: SearchConfig, places: Places, data: ImageData
-) -> tuple[SearchTruth | None, Space]:
+) -> tuple[SearchTruth | None, PricedSpace]:
     """The truth of this data set, if there is one, and the space that is searched.
 
     Args:
@@ -104,9 +104,9 @@ def searched_space(
         data: the images.
 
     Raises:
-        UserError: a damaged truth, or limits that no architecture keeps.
+        UserError: a space without costs, a damaged truth, or limits that no architecture keeps.
     """
-    space = config.run.space_settings().build(data)
+    space = _priced(config, data)
     truth = SearchTruth.of(config.run, places, space)
     searched = truth.restricted(space) if truth else space
     try:
@@ -116,10 +116,20 @@ def searched_space(
     return truth, searched
 
 
+def _priced(config: SearchConfig, data: ImageData) -> PricedSpace:
+    space = config.run.space_settings().build(data)
+    if not isinstance(space, Priced):
+        raise UserError(
+            f"a search weighs accuracy against multiply-adds, which {space.name} does not count; "
+            "give the space flops(), params() and extremes(), see kshot_core/space.py"
+        )
+    return space
+
+
 def _evaluate(
     config: SearchConfig,
     folder: SearchFolder,
-    space: Space,
+    space: PricedSpace,
     supernets: list[Supernet],
     data: ImageData,
     device: torch.device,
@@ -231,7 +241,7 @@ def _save(
         }
     )
     title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
-    if is_drawable(settings.space):
+    if is_drawable(settings):
         save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
     save_figure(
         front_figure(evaluated, front(evaluated), best(evaluated), config.limits()),

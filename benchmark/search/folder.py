@@ -22,7 +22,7 @@ from benchmark.config.search import SearchConfig
 from benchmark.records.files import write_atomically, write_json, write_text
 from benchmark.records.folders import ConfigFolder
 from kshot_core.search.methods import Evaluated, front
-from kshot_core.space import Space
+from kshot_core.space import PricedSpace
 
 _COLUMNS = ("number", "generation", "arch", "accuracy", "loss", "flops", "params")
 # Of a finished search's record: what a program says of it, and ``optimum`` may be null.
@@ -33,7 +33,7 @@ _REQUIRED = ("optimum", "num_scored", *(f"best.{name}" for name in _FOUND))
 class SearchFolder(ConfigFolder):
     """The folder of one search under a results folder."""
 
-    def __init__(self, results: Path, config: SearchConfig, space: Space) -> None:
+    def __init__(self, results: Path, config: SearchConfig, space: PricedSpace) -> None:
         run = config.run
         path = results / "searches" / run.dataset / space.name / config.label
         path /= f"seed{run.seed}-{config.run_id()}"

@@ -171,10 +171,9 @@ def _check_searches(searches: Sequence[SearchConfig], size: Size | None, places:
         key = tuple(getattr(one.run, name) for name in OF_IMAGES)
         if key not in images:
             images[key] = load_images(one.run, places)
-        searched_space(one, places, images[key])
+        _, space = searched_space(one, places, images[key])
         if size is not None:
             settings = one.run.space_settings()
-            space = settings.without_images()
             arch = space.to_string(space.extremes()[1])
             found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
             given = dict(size.retrain)
