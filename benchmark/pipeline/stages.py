@@ -16,6 +16,7 @@ import torch
 
 from benchmark.cli.board import Board
 from benchmark.cli.errors import DivergedJobError, UserError, lacks_memory
+from benchmark.cli.stopping import StoppedError
 from benchmark.config.arch_file import read_arch
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
@@ -115,12 +116,17 @@ class Crew:
 
         Returns:
             what each piece returned, or why it did not, in the order of ``work``.
+
+        Raises:
+            StoppedError: a signal asked a piece to stop, and it saved what it had.
         """
         self.board.begin(stage.what, len(work) + done_before, done_before)
         results: dict[Work, Result | Failure] = {}
         task = partial(_do, stage, self.machine, self.executor.tell())
         for position, future in each(self.executor, task, work, self.board.tick, _is_busy):
             title, error = stage.title(work[position]), future.exception()
+            if isinstance(error, StoppedError):
+                raise error
             if error is None:
                 results[work[position]] = future.result()
                 self.board.ended(title, "done")

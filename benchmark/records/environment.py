@@ -26,7 +26,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "processor": _processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "num_threads": torch.get_num_threads(),
-        "commit": _commit(),
+        "commit": commit(),
     }
     for package in _PACKAGES:
         try:
@@ -42,7 +42,7 @@ def code_version() -> str:
         version = metadata.version("kshot-nas")
     except metadata.PackageNotFoundError:
         version = "not installed"
-    return f"{version}, commit {_commit()}"
+    return f"{version}, commit {commit()}"
 
 
 def forget_peak_memory(device: torch.device) -> None:
@@ -96,7 +96,8 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of this code, ``-dirty`` where files differ from it; or ``unknown``."""
     folder = Path(__file__).resolve().parent
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:

@@ -74,7 +74,6 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
         return record, folder.path
     with folder.opened():
         record = {
-            "schema": 1,
             "config": settings.to_dict(),
             "environment": environment.describe(torch.device("cpu")),
             "data": {"scores": path.name},
@@ -88,7 +87,7 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
             folder.path / "predictions.npy",
             partial(np.save, arr=predictions, allow_pickle=False),
         )
-        folder.complete(record)
+        record = folder.complete(record)
     return record, folder.path
 
 

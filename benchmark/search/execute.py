@@ -14,8 +14,9 @@ import torch
 from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import ImageData
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
-from benchmark.search.folder import SearchFolder
+from benchmark.search.folder import PARTIAL, SearchFolder
 from benchmark.search.scoring import scorer
 from benchmark.search.truth import SearchTruth
 from benchmark.train.setup import Places, load_images
@@ -56,11 +57,12 @@ def search_one(
     if record is not None:
         return record, folder.path
     truth, searched = searched_space(config, places, data)
-    supernets = [
-        trained_supernet(one, data, places, device, progress, checkpoint_seconds, processes)
-        for one in config.supernets()
-    ]
     with folder.opened() if processes.is_first else nullcontext():
+        # In here, so that a training that diverges is the end of its search too.
+        supernets = [
+            trained_supernet(one, data, places, device, progress, checkpoint_seconds, processes)
+            for one in config.supernets()
+        ]
         processes.wait()
         environment.forget_peak_memory(device)
         started = time.perf_counter()
@@ -68,11 +70,14 @@ def search_one(
             config, folder, searched, supernets, data, device, progress, processes
         )
         record = {
-            "schema": 1,
             "kind": "search",
             "config": config.to_dict(),
             "environment": environment.describe(device),
-            "data": {"trained_on": data.trained_on, **data.description},
+            "data": {
+                "trained_on": data.trained_on,
+                "images_sha256": fingerprint(data),
+                **data.description,
+            },
             "seconds": {
                 # Of a search that was stopped and resumed, since it was.
                 "search": round(time.perf_counter() - started, 3),
@@ -88,7 +93,7 @@ def search_one(
         if processes.is_first:
             record |= _outcome(folder, config, evaluated, truth)
             _save(folder, places, config, evaluated, supernets, record)
-            folder.complete(record)
+            record = folder.complete(record, [PARTIAL])
         processes.wait()
     return record, folder.path
 
@@ -142,7 +147,7 @@ def _evaluate(
         run.score_batch_size, run.score_images or None
     )
     total = config.population * config.generations
-    known, evaluated = folder.load_evaluated(), list[Evaluated]()
+    known, evaluated = folder.load_progress(), list[Evaluated]()
     seconds, num_new = 0.0, 0
 
     def scored(num: int) -> None:
@@ -172,7 +177,7 @@ def _evaluate(
             progress("searching", len(evaluated), total)
             # While known scores are replayed the file has more than has come out here.
             if processes.is_first and len(evaluated) > len(known):
-                folder.save_evaluated(evaluated)
+                folder.save_progress(evaluated)
     except FloatingPointError as error:
         line = f"{folder.path}: {error}: its supernet's training diverged"
         raise DivergedJobError(line) from None

@@ -68,7 +68,8 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     places = Places(results, given.data, given.truth, given.split)
     check_study(study, given.scale, places)
     for name in scores_to_make(study, given.scale, results):
-        console.print(Text(f"no scores {name}: kshot run --scores {name}.csv makes their record"))
+        made = f"python -m benchmark.run --scores {name}.csv makes their record"
+        console.print(Text(f"no scores {name}: {made}"))
     with _crew(given, places, device, jobs) as crew:
         keep = Recent(partial(write_study, results, study, given.scale))
         failures = run_study(study, given.scale, crew, keep)
@@ -79,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     console.print(Text(shown), soft_wrap=True)
     console.print(Text(study.answer(data)))
     console.print(Text(f"study: {path.parent}/"), style="bold")
+    # Its library takes a while to import.
+    from benchmark.study.site.write import write_site  # noqa: PLC0415
+
+    console.print(Text(f"pages: {write_site(results)}"), style="bold")
     lost = [one for one in failures if one.outcome == "failed"]
     if lost:
         raise JobsFailedError(

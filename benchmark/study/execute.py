@@ -85,15 +85,11 @@ def run_study(
     failures: list[Failure] = []
 
     def every(stage: Stage[Any, Any], work: Iterable[Any], num: int = 0) -> set[Any]:
-        """Do pieces of work; the set of those that failed."""
-        unique = list(dict.fromkeys(work))
-        failed = {
-            one: result
-            for one, result in crew.run(stage, unique, num, ended).items()
-            if isinstance(result, Failure)
-        }
-        failures.extend(failed.values())
-        return set(failed)
+        """Do pieces of work; the set of those that failed. What reads a diverged one says so."""
+        results = crew.run(stage, list(dict.fromkeys(work)), num, ended)
+        lost = {one: it for one, it in results.items() if isinstance(it, Failure)}
+        failures.extend(lost.values())
+        return {one for one, it in lost.items() if it.outcome == "failed"}
 
     if study.kind == "rank":
         runs = [job.run for job in missing]
