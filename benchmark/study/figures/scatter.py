@@ -74,7 +74,10 @@ def _zoom(panel: Axes, predicted: Values, true: Values) -> int:
         margin = 0.1 * (high - low)
         if np.ptp(values) > _FAR * (high - low) > 0:
             low, high = max(values.min(), low - margin), min(values.max(), high + margin)
-            limits = {f"{axis}lim": (low - 0.2 * margin, high + 0.2 * margin)}
-            panel.set(**limits)
+            ends = low - 0.2 * margin, high + 0.2 * margin
+            if axis == "x":
+                panel.set_xlim(*ends)
+            else:
+                panel.set_ylim(*ends)
             hidden |= (values < low) | (values > high)
     return int(hidden.sum())
