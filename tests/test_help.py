@@ -33,6 +33,7 @@ PROGRAMS = (
     "run",
     "search",
     "standalone",
+    "status",
     "study",
     "train",
     "truth",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import starmap
@@ -36,13 +36,14 @@ from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_f
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig, search_config
 from benchmark.pipeline.stages import (
+    RETRAIN,
+    SEARCH,
+    TRAIN,
     Machine,
     Outcome,
     check_searches,
-    retrain,
-    run_stage,
-    search,
-    train,
+    local_crew,
+    succeeded,
 )
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
@@ -50,7 +51,6 @@ from benchmark.retrain.command import outcome_lines as retrained_lines
 from benchmark.search.command import APART, SUPERNET, outcome_lines
 from benchmark.train.setup import Places
 from benchmark.workers.jobs import num_cores
-from benchmark.workers.relay import Relay
 
 _APART = {*APART, "seed"}
 
@@ -112,12 +112,11 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     )
 
 
-def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome], list[Outcome]]:
+def run(request: Request) -> tuple[list[Outcome], list[Outcome]]:
     """Run everything asked for; returns what searches and retrainings left.
 
     Args:
         request: what to run.
-        tell: told a line when a piece of work is done.
 
     Raises:
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
@@ -125,28 +124,22 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     check_writable(request.places.results)
     searches = list(dict.fromkeys(request.searches))
     what = f"--retrain-preset {request.retrain_preset}"
-    check_searches(request.machine, searches, partial(_retraining, request), what)
+    retraining = partial(_retraining, request)
+    check_searches(searches, request.places, request.device, retraining, what)
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
-    with Relay(request.jobs) as relay:
-        return _work(request, relay, tell, list(supernets), searches)
-
-
-def _work(
-    request: Request,
-    relay: Relay,
-    tell: Callable[[str], object],
-    supernets: list[RunConfig],
-    searches: list[SearchConfig],
-) -> tuple[list[Outcome], list[Outcome]]:
-    """Train, search and retrain what is missing."""
-    # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
-    every = partial(run_stage, request.machine, relay, tell)
-    every("supernet", train, supernets)
-    found = every("search", search, searches)
-    work = {_retraining(request, read_arch(path / "arch.json")): path for _, path in found}
-    return found, every("retraining", retrain, list(work.items()))
+    with local_crew(request.machine) as crew:
+        trained = crew.run(TRAIN, list(supernets))
+        succeeded(trained)
+        searched = crew.run(SEARCH, searches)
+        found = succeeded(searched)
+        work = {
+            _retraining(request, read_arch(path / "arch.json")): path for _, path in found.values()
+        }
+        outcomes = crew.run(RETRAIN, list(work.items()))
+        retrained = succeeded(outcomes)
+    return [found[one] for one in searches], list(retrained.values())
 
 
 def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
@@ -164,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     if len(request.searches) == 1:
         request = dataclasses.replace(request, jobs=1)
     console = Console()
-    searches, retrained = run(request, lambda line: console.print(Text(line)))
+    searches, retrained = run(request)
     for lines in (*starmap(outcome_lines, searches), *starmap(retrained_lines, retrained)):
         for line in lines:
             console.print(Text(line), soft_wrap=True)

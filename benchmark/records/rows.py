@@ -36,7 +36,7 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
     Raises:
         UserError: it cannot be read, is of another version, or misses something.
     """
-    row = dict(_flatten(_of_today(read_record(path, again))))
+    row = dict(flatten(_of_today(read_record(path, again))))
     for name, kinds in required.items():
         if name not in row or not is_of(row[name], kinds):
             raise UserError(
@@ -139,10 +139,11 @@ def _of_today(record: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested objects by their keys, joined by dots; lists as JSON text."""
     for key, item in value.items():
         if isinstance(item, dict):
-            yield from _flatten(item, f"{prefix}{key}.")
+            yield from flatten(item, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(item) if isinstance(item, list) else item
 

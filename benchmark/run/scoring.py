@@ -20,6 +20,7 @@ from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
+from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import Batch, ScoringBatches
 from kshot_core.weights.bank import KShot
 
@@ -37,7 +38,7 @@ def score(
     workers: int = 1,
     places: Places | None = None,
 ) -> tuple[npt.NDArray[np.float32], int]:
-    """Scores (A, 2), accuracy and loss, and the number of networks that ran.
+    """Scores (A, 2), the task's score and loss, and the number of networks that ran.
 
     Goes on from saved scores; each live network is scored once.
 
@@ -56,9 +57,10 @@ def score(
     """
     config = folder.config
     scoring, precision = config.scoring, config.training.precision
-    canonical = config.space.without_images().canonical
+    space = config.space.without_images()
+    task = task_of(space)
     sharing = codes_to_score_with(scoring.score_codes, supernet.sharing, archs)
-    unique, positions = work_list(archs, sharing, canonical)
+    unique, positions = work_list(archs, sharing, space.canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"the scores in {folder.path} is not of this run; delete it to score again")
@@ -70,10 +72,10 @@ def score(
     try:
         if workers > 1 and places is not None and len(rest) > size:
             shards = [rest[start : start + size] for start in range(0, len(rest), size)]
-            task = partial(_score_shard, config, places)
+            shard = partial(_score_shard, config, places)
             waiting: dict[int, list[tuple[float, float]]] = {}
             num_done = 0
-            for number, result in run_all(task, shards, workers):
+            for number, result in run_all(shard, shards, workers):
                 waiting[number] = result
                 # Saved scores are the first ones of the list, without a gap.
                 while num_done in waiting:
@@ -91,6 +93,7 @@ def score(
                 batches,
                 scoring.score_paths,
                 precision,
+                task,
             ):
                 scores.append(one)
                 progress(len(scores), len(unique))
@@ -108,8 +111,9 @@ def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
     shared, sharing, batches = _stored(config, places)
-    paths, precision = config.scoring.score_paths, config.training.precision
-    return list(iterate_scores(shared, sharing, archs, batches, paths, precision))
+    task, precision = task_of(config.space.without_images()), config.training.precision
+    paths = config.scoring.score_paths
+    return list(iterate_scores(shared, sharing, archs, batches, paths, precision, task))
 
 
 @cache

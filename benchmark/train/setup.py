@@ -17,6 +17,7 @@ from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_
 from kshot_core.sharing import Sharing, Strategy
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded
+from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.regularisation import WidthRegularisation
@@ -177,6 +178,7 @@ def build_trainer(
             engine,
             processes,
             widths if space.width_sites else None,
+            task_of(space),
         )
     except ValueError as error:
         raise UserError(f"these settings do not go together: {error}") from None
