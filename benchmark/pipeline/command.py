@@ -48,7 +48,7 @@ from benchmark.pipeline.stages import (
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
-from benchmark.search.command import APART, SUPERNET, outcome_lines
+from benchmark.search.command import APART, outcome_lines
 from benchmark.train.setup import Places
 from benchmark.workers.jobs import num_cores
 
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
         "--retrain-epochs", type=int, metavar="N", help="instead of that preset's"
     )
     search = parser.add_argument_group("search (default: the preset's)")
-    add_settings(search, SearchConfig.known(), SUPERNET)
+    add_settings(search, SearchConfig.known(), RunConfig.known())
     add_places(parser)
     machine = parser.add_argument_group("machine")
     add_machine(machine, "at a time (cores; 1 on a GPU)")

@@ -37,7 +37,6 @@ from benchmark.config.retrain import (
     config_of_found,
     config_of_text,
 )
-from benchmark.config.space import StandaloneSpace
 from benchmark.config.values import flag
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
@@ -46,11 +45,6 @@ from benchmark.train.setup import Places
 from benchmark.workers.torchrun import processes as join
 
 _APART = {"arch", "dataset", "preset"}
-_KNOWN = RetrainConfig.known()
-_SPACE = {
-    "space",
-    *(name for one in StandaloneSpace.registry for name in StandaloneSpace.settings(one)),
-}
 
 
 @dataclass(frozen=True)
@@ -79,8 +73,10 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     given = _parser().parse_args(argv)
     if given.arch is None:
         raise UserError("--arch is missing: give a search's arch.json, or an architecture's text")
-    structure = given_settings(given, _KNOWN, _KNOWN.keys() - _SPACE)
-    settings = given_settings(given, _KNOWN, _APART | _SPACE)
+    known = RetrainConfig.known()
+    space = RetrainConfig.space.known()
+    structure = given_settings(given, space)
+    settings = given_settings(given, known, _APART | space.keys())
     search = None
     if is_file(given.arch):
         found = read_arch(read_path(given.arch))
@@ -147,6 +143,7 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    known, space = RetrainConfig.known(), RetrainConfig.space.known()
     parser = Parser(
         prog="python -m benchmark.retrain",
         description="Train a found architecture from scratch, judge it by the test images, and "
@@ -154,16 +151,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=presets_text(RETRAIN_PRESETS),
     )
     main_group = parser.add_argument_group("what to train")
-    main_group.add_argument("--arch", metavar="FILE|TEXT", help=help_of(_KNOWN, "arch"))
-    main_group.add_argument("--dataset", help=help_of(_KNOWN, "dataset") + " (the search's)")
-    main_group.add_argument(
-        "--preset", default="quick", help=help_of(_KNOWN, "preset") + " (quick)"
-    )
+    main_group.add_argument("--arch", metavar="FILE|TEXT", help=help_of(known, "arch"))
+    main_group.add_argument("--dataset", help=help_of(known, "dataset") + " (the search's)")
+    main_group.add_argument("--preset", default="quick", help=help_of(known, "preset") + " (quick)")
     add_results(parser.add_argument_group("places"))
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     structure = parser.add_argument_group("the space of an architecture given as text")
-    add_settings(structure, _KNOWN, _KNOWN.keys() - _SPACE)
+    add_settings(structure, space)
     settings = parser.add_argument_group("settings (default: the preset's)")
-    add_settings(settings, _KNOWN, _APART | _SPACE)
+    add_settings(settings, known, _APART | space.keys())
     return parser

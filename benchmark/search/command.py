@@ -39,8 +39,6 @@ from benchmark.workers.torchrun import processes as join
 
 APART = {"preset", "dataset", "track_every", "track_archs", "archs", "lockstep", "score_paths"}
 """Settings of a search's supernet that a search does nothing with, or asks for apart."""
-SUPERNET = RunConfig.known().keys()
-"""Settings of a search that are its supernet's."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     main_group = parser.add_argument_group("what to search")
     add_dataset(main_group, "small")
     limits = parser.add_argument_group("search (default: the preset's)")
-    add_settings(limits, SearchConfig.known(), SUPERNET)
+    add_settings(limits, SearchConfig.known(), RunConfig.known())
     add_places(parser)
     add_machine(parser.add_argument_group("machine"))
     settings = parser.add_argument_group("supernet (default: the preset's)")
