@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import dataclasses
 import json
 import os
 import pickle
@@ -41,7 +42,7 @@ from benchmark.truth.pickles import load_pbz2, load_pth
 from benchmark.truth.table import TruthTable
 from kshot_core.spaces import SPACES
 
-FEW, MANY = 15, 1000
+FEW, MANY = 15, 650
 NUMBERS = [
     pytest.param(FEW, id="few"),
     pytest.param(MANY, id="many", marks=pytest.mark.nightly),
@@ -49,9 +50,10 @@ NUMBERS = [
 PLAN = SplitPlan("split.txt", "0", ("train", "valid"), (3, 3))
 SPLIT = {"train": ["int", ["0", "2", "4"]], "valid": ["int", ["1", "3", "5"]]}
 BATCH = {"data": np.arange(48, dtype=np.uint8).reshape(4, 12), "labels": [3, 1, 2, 0]}
+SPACE = dataclasses.asdict(SpaceSettings())
 ARCH = {
     "space": "nasbench201",
-    "settings": {"space": "nasbench201"},
+    "settings": SPACE,
     "arch": "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|",
     "dataset": "digits",
     "search": {"config": {"image_size": 12}},
@@ -108,7 +110,7 @@ TARGETS = {
         lambda data, _: RunConfig.from_dict(as_object(data)), json.dumps(TINY.to_dict()).encode()
     ),
     "space settings": Target(
-        lambda data, _: SpaceSettings.from_dict(as_object(data)), b'{"space": "mobilenetv2"}'
+        lambda data, _: SpaceSettings.from_dict(as_object(data)), json.dumps(SPACE).encode()
     ),
     "arch.json": Target(by_file("arch.json", read_arch), json.dumps(ARCH).encode()),
     "study.json": Target(by_file("studies/a/study.json", load_study), json.dumps(STUDY).encode()),
@@ -227,7 +229,7 @@ def test_planted_pickles_do_nothing(protocol: int, tmp_path: Path) -> None:
         Planted(eval, text),
         Planted(exec, text),
         Planted(Path.touch, marker),
-        Planted(getattr, os, "system"),
+        Planted(__import__, "os"),
         Planted(np.fromfile, str(marker)),
         Planted(map, eval, [text]),
     ]
