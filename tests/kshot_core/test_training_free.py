@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from kshot_core.evaluation.angle import used_groups, weights_angle
 from kshot_core.evaluation.training_free import TRAINING_FREE, depth, naswot, synflow
+from kshot_core.metrics.correlation import spearman
 from kshot_core.space import Space
 from kshot_core.spaces import DARTS, MobileNetV2, NASBench201, NASBenchMacro, Proxyless
 from kshot_core.streams import seeded
@@ -71,7 +72,8 @@ def test_synflow_is_the_sum_over_weights_of_the_network_without_norms() -> None:
         for parameter in ours.parameters():
             parameter.mul_(-0.01)
     other(torch.ones(1, 3, 6, 6, dtype=torch.float64)).sum().backward()
-    total = sum(float((p.detach() * p.grad).abs().sum()) for p in other.parameters() if p.grad is not None)
+    used = [p for p in other.parameters() if p.grad is not None]
+    total = float(sum((p.detach() * p.grad).abs().sum() for p in used))
     assert synflow(ours, x) == pytest.approx(math.log(total), rel=1e-6)
     # Where a bounded ReLU would hold it back, the flow still grows with every weight's scale.
     with torch.no_grad():
@@ -157,7 +159,8 @@ def test_the_angle_is_that_between_the_mixed_weights() -> None:
     vectors = []
     for shared, code in zip((before, after), codes, strict=True):
         groups = ["fixed", "edge-0-3", "edge-5-2"]
-        vectors.append(torch.cat([(code[:, None] * shared.bank[g].detach()).sum(0) for g in groups]))
+        copies = torch.cat([shared.bank[group].detach() for group in groups], 1)
+        vectors.append((code[:, None] * copies).sum(0))
     cosine = F.cosine_similarity(*vectors, dim=0)
     angle = weights_angle(before, after, arch, codes, images)
     assert angle == pytest.approx(float(torch.acos(cosine)), rel=1e-4)
@@ -165,21 +168,21 @@ def test_the_angle_is_that_between_the_mixed_weights() -> None:
 
 
 def test_naswot_ranks_as_published_scores_do() -> None:
-    """On real images the published column and ours rank alike, whatever batch each was given."""
+    """Narrow networks on noise, against the column's, which are the benchmark's on images."""
     folder = os.environ.get("KSHOT_SHARED_DATA")
     path = Path(folder or "") / "nb201" / "nb201_truth.csv.xz"
     if not folder or not path.is_file():
         pytest.skip("KSHOT_SHARED_DATA names no folder with nb201/nb201_truth.csv.xz")
-    space = NASBench201()
-    published = []
     with lzma.open(path, "rt", encoding="utf-8") as file:
-        for index, row in enumerate(csv.DictReader(file)):
-            if index % 400 == 0:
-                published.append((space.from_string(row["arch"]), float(row["cifar10/naswot"])))
+        rows = [row for at, row in enumerate(csv.DictReader(file)) if at % 500 == 0]
+    space = NASBench201(channels=8, cells=1)
     images = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    ours = []
-    for seed, (arch, _) in enumerate(published):
-        with seeded(seed):
-            ours.append(naswot(NASBench201(cells=1).standalone(arch), images))
-    pairs = [(a, b[1]) for a, b in zip(ours, published, strict=True) if math.isfinite(a)]
-    print(len(pairs), pairs[:5])
+    ours, published = [], []
+    for row in rows:
+        if row["cifar10/naswot"]:
+            with seeded(0):
+                network = space.standalone(space.from_string(row["arch"]))
+            ours.append(naswot(network, images))
+            published.append(float(row["cifar10/naswot"]))
+    assert len(ours) > 25
+    assert spearman(ours, published) > 0.4
