@@ -88,11 +88,12 @@ def _frame(values: dict[TruthColumn, dict[str, float]]) -> pd.DataFrame:
     }
     frame = pd.DataFrame(columns, dtype=np.float64)
     frame.index.name = "arch"
-    for mean in dict.fromkeys(name.rpartition("/")[0] for name in columns):
-        own = [name for name in columns if name.startswith(f"{mean}/seed")]
-        frame.insert(0, f"{mean}/mean", frame[own].mean(axis=1).round(NUM_DECIMALS))
-    whole = [name for name in frame if not frame[name].isna().any() or "/seed" in name]
-    return frame[whole]
+    for name in dict.fromkeys(column.rpartition("/")[0] for column in columns):
+        own = frame[[column for column in columns if column.startswith(f"{name}/seed")]]
+        # A mean is of every cell, or there is none.
+        if not own.isna().all(axis=1).any():
+            frame.insert(0, f"{name}/mean", own.mean(axis=1).round(NUM_DECIMALS))
+    return frame
 
 
 def _records(stream: BinaryIO, file: Path) -> Iterator[bytes]:
