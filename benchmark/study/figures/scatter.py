@@ -17,6 +17,8 @@ from benchmark.study.ranked import NAMES, datasets, groups
 from benchmark.views.ranks import score_name
 from benchmark.views.style import COLOURS, FigureUnavailableError, panels, set_title
 
+Values = NDArray[np.floating[Any]]
+
 MAX_PANELS = 8
 _FEW = 0.03
 """Share of the architectures at either end that may lie outside of what is shown."""
@@ -61,17 +63,21 @@ def figure(data: StudyData) -> Figure:
     return drawing
 
 
-def _zoom(panel: Axes, *values: NDArray[np.floating[Any]]) -> int:
+def _zoom(panel: Axes, predicted: Values, true: Values) -> int:
     """Show where all but a few lie, if these squeeze the others; returns how many are outside.
 
     Architectures without a path are all at chance, far from the rest.
     """
-    hidden = np.zeros(len(values[0]), dtype=bool)
-    for one, set_limits in zip(values, (panel.set_xlim, panel.set_ylim), strict=True):
-        low, high = np.quantile(one, [_FEW, 1 - _FEW])
+    hidden = np.zeros(len(true), dtype=bool)
+    for axis, values in (("x", predicted), ("y", true)):
+        low, high = np.quantile(values, [_FEW, 1 - _FEW])
         margin = 0.1 * (high - low)
-        if np.ptp(one) > _FAR * (high - low) > 0:
-            ends = max(one.min(), low - margin), min(one.max(), high + margin)
-            set_limits(ends[0] - 0.2 * margin, ends[1] + 0.2 * margin)
-            hidden |= (one < ends[0]) | (one > ends[1])
+        if np.ptp(values) > _FAR * (high - low) > 0:
+            low, high = max(values.min(), low - margin), min(values.max(), high + margin)
+            ends = low - 0.2 * margin, high + 0.2 * margin
+            if axis == "x":
+                panel.set_xlim(*ends)
+            else:
+                panel.set_ylim(*ends)
+            hidden |= (values < low) | (values > high)
     return int(hidden.sum())
