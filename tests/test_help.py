@@ -25,6 +25,7 @@ PROGRAMS = (
     "run",
     "search",
     "standalone",
+    "status",
     "study",
     "train",
     "truth",

@@ -21,7 +21,7 @@ FLOORS = {
     ],
     "benchmark": [
         "cli", "workers", "datasets", "config", "records", "truth", "train", "views",
-        "standalone", "run", "search", "retrain", "pipeline", "study", "report",
+        "standalone", "run", "search", "retrain", "pipeline", "study", "report", "status",
     ],
 }  # fmt: skip
 # The method knows no command line, file, clock or terminal.

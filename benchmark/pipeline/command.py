@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import starmap
 from typing import Any
 
@@ -28,7 +27,16 @@ from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_f
 from benchmark.config.run import HELP, RunConfig
 from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
 from benchmark.datasets import Data
-from benchmark.pipeline.stages import OF_IMAGES, Machine, Outcome, retrain, run_stage, search, train
+from benchmark.pipeline.stages import (
+    OF_IMAGES,
+    RETRAIN,
+    SEARCH,
+    TRAIN,
+    Machine,
+    Outcome,
+    local_crew,
+    succeeded,
+)
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
@@ -37,7 +45,6 @@ from benchmark.search.command import APART, outcome_lines
 from benchmark.search.execute import searched_space
 from benchmark.train.setup import Places, load_images
 from benchmark.workers.jobs import num_cores
-from benchmark.workers.relay import Relay
 
 _APART = (*APART, "seed")
 
@@ -99,12 +106,11 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     )
 
 
-def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome], list[Outcome]]:
+def run(request: Request) -> tuple[list[Outcome], list[Outcome]]:
     """Run everything asked for; returns what searches and retrainings left.
 
     Args:
         request: what to run.
-        tell: told a line when a piece of work is done.
 
     Raises:
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
@@ -115,24 +121,17 @@ def run(request: Request, tell: Callable[[str], object]) -> tuple[list[Outcome],
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
-    with Relay(request.jobs) as relay:
-        return _work(request, relay, tell, list(supernets), searches)
-
-
-def _work(
-    request: Request,
-    relay: Relay,
-    tell: Callable[[str], object],
-    supernets: list[RunConfig],
-    searches: list[SearchConfig],
-) -> tuple[list[Outcome], list[Outcome]]:
-    """Train, search and retrain what is missing."""
-    # Whatever is of one kind can run side by side, and no two pieces write to the same folder.
-    every = partial(run_stage, request.machine, relay, tell)
-    every("supernet", train, supernets)
-    found = every("search", search, searches)
-    work = {_retraining(request, read_arch(path / "arch.json")): path for _, path in found}
-    return found, every("retraining", retrain, list(work.items()))
+    with local_crew(request.machine) as crew:
+        trained = crew.run(TRAIN, list(supernets))
+        succeeded(trained)
+        searched = crew.run(SEARCH, searches)
+        found = succeeded(searched)
+        work = {
+            _retraining(request, read_arch(path / "arch.json")): path for _, path in found.values()
+        }
+        outcomes = crew.run(RETRAIN, list(work.items()))
+        retrained = succeeded(outcomes)
+    return [found[one] for one in searches], list(retrained.values())
 
 
 def _check(request: Request, searches: list[SearchConfig]) -> None:
@@ -170,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     if len(request.searches) == 1:
         request = dataclasses.replace(request, jobs=1)
     console = Console()
-    searches, retrained = run(request, lambda line: console.print(Text(line)))
+    searches, retrained = run(request)
     for lines in (*starmap(outcome_lines, searches), *starmap(retrained_lines, retrained)):
         for line in lines:
             console.print(Text(line), soft_wrap=True)

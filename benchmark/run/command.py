@@ -21,6 +21,7 @@ from rich.text import Text
 
 from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.cli.parser import Parser
+from benchmark.cli.progress import Bars
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS, preset
 from benchmark.config.run import HELP, RunConfig, flag, run_config
@@ -124,8 +125,8 @@ def run(request: Request) -> list[dict[str, Any]]:
     work = divided(request.configs, request.jobs)
     jobs = min(request.jobs, len(work))
     records: dict[int, dict[str, Any] | str] = {}
-    with Relay(jobs) as relay:
-        task = partial(_run_in_process, request, relay.tell(len(work)))
+    with Bars() as bars, Relay(jobs > 1, bars.show) as relay:
+        task = partial(_run_in_process, request, relay.tell())
         for _, finished in run_all(task, work, jobs, relay.drain):
             relay.drain()
             records |= finished

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.progress import Bars
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS
 from benchmark.config.run import HELP, SCORING, RunConfig, run_config
@@ -72,10 +73,10 @@ def _train(given: argparse.Namespace, console: Console) -> list[Path]:
         one.space_settings().build(load_images(one, places))
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
     work = [[configs[number] for number in numbers] for numbers in divided(configs, jobs)]
-    with Relay(jobs) as relay:
-        tell = relay.tell(len(work))
-        task = partial(_together, places, device, given.checkpoint_seconds, tell)
-        for _ in run_all(task, work, min(jobs, len(work)), relay.drain):
+    jobs = min(jobs, len(work))
+    with Bars() as bars, Relay(jobs > 1, bars.show) as relay:
+        task = partial(_together, places, device, given.checkpoint_seconds, relay.tell())
+        for _ in run_all(task, work, jobs, relay.drain):
             relay.drain()
     folders = [supernet_folder(places.results, one).path for one in configs]
     for folder in folders:
