@@ -94,7 +94,7 @@ def test_studies_are_listed_and_planned(terminal: str, tmp_path: Path) -> None:
     assert "table2 (tiny, cpu, paper): How accurate is what K-shot search finds" in listed
     results = str(tmp_path / "λ")
     planned = printed(terminal, "benchmark.study", "table9", "--dry-run", "--results", results)
-    assert "K=1" in planned
+    assert "run K1, digits, seed 0: to do" in planned
 
 
 @pytest.mark.slow
