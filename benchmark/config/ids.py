@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +46,8 @@ def read_settings(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """A dataclass's arguments from JSON values of this or an older version.
 
     Raises:
-        UserError: a setting that it has not, or one missing that has no default.
+        UserError: a setting that it has not, one missing that has no default, or one of another
+            type than its default.
     """
     known = {field.name for field in dataclasses.fields(kind)}
     settings = completed(values, defaults_of(kind))
@@ -55,7 +57,20 @@ def read_settings(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
             f"this config is of another version: unknown keys {unknown}, missing {missing}; "
             "move the record away or run the version that made it"
         )
+    for name, default in defaults_of(kind).items():
+        if not _is_like(settings[name], default):
+            raise UserError(
+                f"this config has {name} {settings[name]!r:.60}, wanted {type(default).__name__}; "
+                "move the record away or run again"
+            )
     return settings
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a JSON value is of a default's type; a whole number is a float too, true is none."""
+    if type(default) is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is type(default)
 
 
 def _plain(value: Any) -> Any:

@@ -35,7 +35,7 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
     Raises:
         UserError: it cannot be read, is of another version, or misses something.
     """
-    row = dict(_flatten(read_record(path, again)))
+    row = dict(flatten(read_record(path, again)))
     for name, kinds in required.items():
         if name not in row or not is_of(row[name], kinds):
             raise UserError(
@@ -128,10 +128,11 @@ def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
 
 
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested objects by their keys, joined by dots; lists as JSON text."""
     for key, item in value.items():
         if isinstance(item, dict):
-            yield from _flatten(item, f"{prefix}{key}.")
+            yield from flatten(item, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", json.dumps(item) if isinstance(item, list) else item
 

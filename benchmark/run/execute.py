@@ -32,6 +32,7 @@ from kshot_core.evaluation.scores import predict
 from kshot_core.metrics.bootstrap import value_or_none
 from kshot_core.metrics.correlation import kendall_tau_b
 from kshot_core.space import Arch
+from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import ScoringBatches
 
 _NUM_CODES = 1000
@@ -74,6 +75,7 @@ def run_one(
     target = load_target(config, places)
     splits = load_images(config, places)
     space = ranked_space(config, splits)
+    task = task_of(space)
     validation = splits.validation(device)
     with folder.opened():
         supernet = trained_supernet(config, splits, places, device, progress, checkpoint_seconds)
@@ -116,7 +118,9 @@ def run_one(
             },
             "num_weight_steps": trained["num_weight_steps"],
             "num_simplex_steps": trained["num_simplex_steps"],
-            **compare(space, target, predictions["accuracy"]),
+            **compare(
+                space, target, task.merit(predictions["accuracy"]), predictions["loss"], task
+            ),
         }
         return folder.finish(record, predictions, codes)
 
@@ -151,6 +155,7 @@ def _tau(
     archs: list[Arch],
     images: ScoringBatches,
 ) -> float | None:
+    task = task_of(target.table.space)
     scores = predict(
         supernet.shared,
         supernet.sharing,
@@ -160,5 +165,6 @@ def _tau(
         batch_size=config.score_batch_size,
         num_examples=_TRACK_IMAGES,
         precision=config.precision,
+        task=task,
     )
-    return value_or_none(lambda: kendall_tau_b(scores.score, target.values(archs)))
+    return value_or_none(lambda: kendall_tau_b(scores.merit, task.merit(target.values(archs))))

@@ -20,6 +20,7 @@ from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
+from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import Batch, ScoringBatches
 from kshot_core.weights.bank import KShot
 
@@ -37,7 +38,7 @@ def score(
     workers: int = 1,
     places: Places | None = None,
 ) -> tuple[npt.NDArray[np.float32], int]:
-    """Scores (A, 2), accuracy and loss, and the number of networks that ran.
+    """Scores (A, 2), the task's score and loss, and the number of networks that ran.
 
     Goes on from saved scores; each live network is scored once.
 
@@ -55,9 +56,10 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    canonical = config.space_settings().without_images().canonical
+    space = config.space_settings().without_images()
+    task = task_of(space)
     sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
-    unique, positions = work_list(archs, sharing, canonical)
+    unique, positions = work_list(archs, sharing, space.canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"the scores in {folder.path} is not of this run; delete it to score again")
@@ -69,10 +71,10 @@ def score(
     try:
         if workers > 1 and places is not None and len(rest) > size:
             shards = [rest[start : start + size] for start in range(0, len(rest), size)]
-            task = partial(_score_shard, config, places)
+            shard = partial(_score_shard, config, places)
             waiting: dict[int, list[tuple[float, float]]] = {}
             num_done = 0
-            for number, result in run_all(task, shards, workers):
+            for number, result in run_all(shard, shards, workers):
                 waiting[number] = result
                 # Saved scores are the first ones of the list, without a gap.
                 while num_done in waiting:
@@ -90,6 +92,7 @@ def score(
                 batches,
                 config.score_paths,
                 config.precision,
+                task,
             ):
                 scores.append(one)
                 progress(len(scores), len(unique))
@@ -107,8 +110,9 @@ def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
     shared, sharing, batches = _stored(config, places)
+    task = task_of(config.space_settings().without_images())
     return list(
-        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
+        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision, task)
     )
 
 

@@ -26,6 +26,7 @@ from benchmark.views.front import front_figure
 from kshot_core.search.limits import check_reachable
 from kshot_core.search.methods import METHODS, Evaluated, best, front
 from kshot_core.space import Arch, Priced, PricedSpace
+from kshot_core.tasks import task_of
 from kshot_core.training.distributed import ALONE, Processes
 
 
@@ -153,7 +154,7 @@ def _evaluate(
     def scored(num: int) -> None:
         progress("searching", len(evaluated) + num, total)
 
-    score_here = scorer(config, supernets, batches, processes, scored)
+    score_here = scorer(config, supernets, batches, processes, scored, task_of(space))
 
     def score(archs: Sequence[Arch]) -> list[tuple[float, float]]:
         nonlocal seconds, num_new

@@ -18,6 +18,7 @@ from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded
+from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.regularisation import WidthRegularisation
@@ -190,6 +191,7 @@ def build_trainer(
             engine,
             processes,
             widths if space.width_sites else None,
+            task_of(space),
         )
     except ValueError as error:
         raise UserError(f"these settings do not go together: {error}") from None

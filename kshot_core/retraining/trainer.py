@@ -23,6 +23,7 @@ from kshot_core.checks import (
     check_not_negative,
 )
 from kshot_core.names import check_one_of
+from kshot_core.retraining.auxiliary import with_auxiliary
 from kshot_core.retraining.rmsprop import RMSProp
 from kshot_core.streams import stream
 from kshot_core.tasks.batches import TrainingBatches
@@ -204,7 +205,12 @@ class Retraining:
         self.optimizer.zero_grad()
         with precise(x.device, recipe.precision):
             logits = self.network(x)
-        loss = F.cross_entropy(at_least_float32(logits), y, label_smoothing=recipe.label_smoothing)
+
+        def entropy(logits: Tensor) -> Tensor:
+            logits = at_least_float32(logits)
+            return F.cross_entropy(logits, y, label_smoothing=recipe.label_smoothing)
+
+        loss = with_auxiliary(self.network, entropy(logits), entropy)
         loss.backward()  # type: ignore[no-untyped-call]
         self.average(self.optimizer.gradients())
         self.optimizer.step(rate)

@@ -295,10 +295,12 @@ class Standalone(nn.Module):
         normal, reduction = (_chosen(cell) for cell in self.cells)
         self.network = space.network((normal, reduction), alone=True)
         self.auxiliary_weight = space.auxiliary
+        self.auxiliary_outputs: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes) of images (B, C, H, W)."""
-        logits: Tensor = self.network(x, self.cells)[0]
+        """Logits (B, num_classes) of images (B, C, H, W); see ``WithAuxiliary``."""
+        logits: Tensor
+        logits, self.auxiliary_outputs = self.network(x, self.cells)
         return logits
 
 
