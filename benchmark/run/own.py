@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.records.environment import commit
+from benchmark.cli.version import commit
 from benchmark.records.origins import disagreements
 from benchmark.views.ranks import (
     AGREEMENT,
