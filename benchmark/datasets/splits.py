@@ -348,7 +348,7 @@ def _read_split(path: Path, plan: SplitPlan) -> tuple[list[int], list[int], str]
     try:
         lists = json.loads(content)
         kinds = [lists[key][0] for key in plan.keys]
-        parts = [[int(index) for index in lists[key][1]] for key in plan.keys]
+        parts = [[_index(index) for index in lists[key][1]] for key in plan.keys]
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         raise UserError(f"split file {path} is malformed: {wanted}") from None
     if kinds != ["int", "int"]:
@@ -363,6 +363,13 @@ def _read_split(path: Path, plan: SplitPlan) -> tuple[list[int], list[int], str]
             f"split file {path} does not name each of the {sum(plan.sizes)} images once: {wanted}"
         )
     return sorted(parts[0]), sorted(parts[1]), hashlib.sha256(content).hexdigest()
+
+
+def _index(value: object) -> int:
+    """A whole number, or its text; 1.5 and true are none. Raises ``ValueError``."""
+    if type(value) is int or (isinstance(value, str) and value.strip().isdecimal()):
+        return int(value)
+    raise ValueError(f"an index is a whole number, got {value!r}")
 
 
 def check_splits(splits: Splits) -> Splits:
