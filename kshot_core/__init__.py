@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from kshot_core.sampling.balanced import Balanced as Balanced
     from kshot_core.sampling.fair import Fair as Fair
     from kshot_core.sampling.uniform import Uniform as Uniform
-    from kshot_core.sampling.uniform import uniform_arch as uniform_arch
     from kshot_core.sampling.valid import Valid as Valid
     from kshot_core.search.limits import Limits as Limits
     from kshot_core.search.methods import METHODS as METHODS
@@ -45,9 +44,14 @@ if TYPE_CHECKING:
     from kshot_core.sharing.random import RandomCodes as RandomCodes
     from kshot_core.sharing.simplex import SimplexNet as SimplexNet
     from kshot_core.space import Arch as Arch
+    from kshot_core.space import Listable as Listable
+    from kshot_core.space import Priced as Priced
     from kshot_core.space import Space as Space
     from kshot_core.space import check_arch as check_arch
     from kshot_core.space import encode as encode
+    from kshot_core.space import in_range as in_range
+    from kshot_core.space import uniform_arch as uniform_arch
+    from kshot_core.space import uniforms as uniforms
     from kshot_core.spaces import SPACES as SPACES
     from kshot_core.spaces import MobileNetV2 as MobileNetV2
     from kshot_core.spaces import NASBench201 as NASBench201
@@ -77,7 +81,7 @@ _NAMES = {
     "sampling": ("SAMPLERS", "Sampler", "sample"),
     "sampling.balanced": ("Balanced",),
     "sampling.fair": ("Fair",),
-    "sampling.uniform": ("Uniform", "uniform_arch"),
+    "sampling.uniform": ("Uniform",),
     "sampling.valid": ("Valid",),
     "search.limits": ("Limits",),
     "search.methods": ("METHODS", "Evaluated", "SearchSettings", "nsga2", "random_search"),
@@ -87,7 +91,17 @@ _NAMES = {
     "sharing.one_shot": ("OneShot",),
     "sharing.random": ("RandomCodes",),
     "sharing.simplex": ("SimplexNet",),
-    "space": ("Arch", "Space", "check_arch", "encode"),
+    "space": (
+        "Arch",
+        "Listable",
+        "Priced",
+        "Space",
+        "check_arch",
+        "encode",
+        "in_range",
+        "uniform_arch",
+        "uniforms",
+    ),
     "spaces": ("SPACES", "MobileNetV2", "NASBench201", "NASBenchMacro"),
     "tasks": ("TASKS",),
     "tasks.images": ("ImageClassification", "ImageSet"),

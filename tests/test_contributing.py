@@ -33,10 +33,9 @@ from benchmark.study.write import write_all
 from kshot_core.evaluation.scores import predict
 from kshot_core.metrics.correlation import METRICS
 from kshot_core.sampling import SAMPLERS, Uniform, sample
-from kshot_core.sampling.uniform import uniform_arch
 from kshot_core.sharing import SHARING, SharingOptions
 from kshot_core.sharing.simplex import SimplexNet
-from kshot_core.space import Arch
+from kshot_core.space import Arch, uniform_arch
 from kshot_core.spaces.nasbench201.space import NASBench201
 from kshot_core.tasks import TASKS
 from kshot_core.tasks.images import ImageSet

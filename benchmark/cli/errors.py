@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from benchmark.cli.stopping import StoppedError, signals_taken
+
 # How torch says so: a RuntimeError, of a class of its own for accelerators alone. By its text it
 # is known without importing torch here.
 _LACKS_MEMORY = ("out of memory", "can't allocate memory")
@@ -25,16 +27,21 @@ class UserError(Exception):
     """
 
 
+class DivergedJobError(UserError):
+    """A training whose loss is no number any more; the same settings and seed diverge again."""
+
+
 def exit_with(main: Callable[[], object]) -> None:
     """Run ``main`` as a program: a ``UserError`` is printed as one line and exits with code 2.
 
-    So is running out of memory, of the machine or of its accelerator. Ctrl-C exits with 130, the
-    shell's convention, after saying that a rerun goes on from there. Characters that the terminal
-    lacks are printed as "?".
+    So is running out of memory, of the machine or of its accelerator. Ctrl-C and SIGTERM exit with
+    130 and 143, after saying that a rerun goes on from there. Characters that the terminal lacks
+    are printed as "?".
     """
     _print_what_can_be_printed()
     try:
-        main()
+        with signals_taken():
+            main()
     except UserError as error:
         _refuse(str(error))
     except (MemoryError, RuntimeError) as error:
@@ -45,9 +52,9 @@ def exit_with(main: Callable[[], object]) -> None:
             f"not enough memory for these settings: {what}; "
             "make the images, the network or the batch smaller"
         )
-    except KeyboardInterrupt:
+    except StoppedError as stopped:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(stopped.code) from None
 
 
 def _print_what_can_be_printed() -> None:

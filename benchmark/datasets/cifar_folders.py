@@ -136,13 +136,13 @@ def _check_counts(name: str, listing: Listing, wanted: int) -> None:
 def _read(path: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     try:
         with Image.open(path) as image:
-            size = image.size
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
+            # Before its pixels are asked for, of which there may be too many.
+            if image.size != (SIDE, SIDE):
+                width, height = image.size
+                raise UserError(f"{path} is of {width} x {height} pixels, wanted {SIDE} x {SIDE}")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"cannot read {path} ({error}); fetch it again") from None
-    if size != (SIDE, SIDE):
-        raise UserError(f"{path} is of {size[0]} x {size[1]} pixels, wanted {SIDE} x {SIDE}")
-    return pixels
 
 
 def _subfolders(folder: Path, names: set[str] | None = None) -> list[Path]:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 DATA_VARIABLE = "KSHOT_DATA"
 _BLOCK_BYTES = 1 << 20
+# Ten times the largest file of a published archive.
+_MOST_BYTES = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ def _read_archive(path: Path, layout: Layout, remedy: str) -> dict[str, bytes]:
         with tarfile.open(path, "r|gz") as archive:
             for member in archive:
                 opened = archive.extractfile(member) if member.name in members else None
+                if opened is not None and member.size > _MOST_BYTES:
+                    raise tarfile.TarError(f"{member.name} says it has {member.size} bytes")
                 if opened is not None:
                     contents[members[member.name]] = opened.read()
                 if len(contents) == len(members):

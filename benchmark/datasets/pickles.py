@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 import numpy as np
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.memory import memory_bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,29 +44,51 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_array(*_given: object) -> NoReturn:
+    """``numpy.ndarray``, which pickles name and never call: it would take any memory asked for."""
+    raise pickle.UnpicklingError("an array without content is refused")
+
+
+def _empty_array(kind: object, shape: object, _dtype: object) -> np.ndarray[Any, Any]:
+    """What a pickled array begins as, before its state gives it type, shape and content."""
+    if kind is not _no_array or shape != (0,):
+        raise pickle.UnpicklingError("an array that begins with a size is refused")
+    return np.ndarray(0, np.int8)
+
+
+def _scalar(dtype: np.dtype[Any], content: object = None) -> Any:
+    """A numpy number, which has to bring its bytes."""
+    if not isinstance(content, bytes | str) or len(content) != dtype.itemsize:
+        raise pickle.UnpicklingError("a number without its bytes is refused")
+    data = content.encode("latin1") if isinstance(content, str) else content
+    return np.frombuffer(data, dtype)[0]
+
+
 def _array_globals() -> Globals:
     """The functions numpy's pickles name, under the module names of numpy 1 and of numpy 2.
 
-    They are taken from what numpy itself writes, since their modules are private and have been
+    ``_frombuffer`` is taken from what numpy itself writes, since its module is private and has been
     renamed between versions.
     """
-    reconstruct: Any = np.zeros(1).__reduce__()[0]
-    scalar: Any = np.float64(0).__reduce__()[0]
     from_buffer: Any = np.zeros(1).__reduce_ex__(5)[0]
     table: dict[tuple[str, str], Callable[..., Any]] = {
-        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "ndarray"): _no_array,
         ("numpy", "dtype"): _dtype,
         ("_codecs", "encode"): _latin1,
     }
     for core in ("numpy.core", "numpy._core"):
-        table[f"{core}.multiarray", "_reconstruct"] = reconstruct
-        table[f"{core}.multiarray", "scalar"] = scalar
+        table[f"{core}.multiarray", "_reconstruct"] = _empty_array
+        table[f"{core}.multiarray", "scalar"] = _scalar
         table[f"{core}.numeric", "_frombuffer"] = from_buffer
     return MappingProxyType(table)
 
 
 ARRAYS: Globals = _array_globals()
 """What pickles of plain containers, strings, numbers, numpy arrays and scalars may name."""
+
+
+# A list of small numbers takes 8 bytes for each of the 2 it is pickled in.
+_MEMORY_PER_BYTE = 20
 
 
 class _RefusedError(Exception):
@@ -118,9 +141,11 @@ def load_restricted(
         except OSError as error:
             raise UserError(f"cannot read {name}: {error.strerror}; {remedy}") from None
     name = name or "pickled data"
+    size = len(source) if isinstance(source, bytes) else 0
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return _RestrictedUnpickler(file, allowed).load()
+        with memory_bounded(_MEMORY_PER_BYTE * size):
+            return _RestrictedUnpickler(file, allowed).load()
     except _RefusedError as refused:
         raise UserError(
             f"{name}: refused, since it asks for {refused}, which data files have no use for and "

@@ -138,16 +138,14 @@ def _work(
 def _check(request: Request, searches: list[SearchConfig]) -> None:
     """Say what is wrong with data, limits and retraining before anything is trained."""
     images: dict[tuple[Any, ...], ImageData] = {}
+    largest = []
     for one in searches:
         key = tuple(getattr(one.run, name) for name in OF_IMAGES)
         if key not in images:
             images[key] = load_images(one.run, request.places)
-        searched_space(one, request.places, images[key])
-    largest = []
-    for one in searches:
-        settings = one.run.space_settings()
-        space = settings.without_images()
+        _, space = searched_space(one, request.places, images[key])
         arch = space.to_string(space.extremes()[1])
+        settings = one.run.space_settings()
         found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
         largest.append(_retraining(request, found))
     for config in dict.fromkeys(largest):

@@ -26,7 +26,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "processor": _processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "num_threads": torch.get_num_threads(),
-        "commit": _commit(),
+        "commit": commit(),
     }
     for package in _PACKAGES:
         try:
@@ -87,7 +87,8 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of this code, ``-dirty`` where files differ from it; or ``unknown``."""
     folder = Path(__file__).resolve().parent
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     try:

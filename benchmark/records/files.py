@@ -87,6 +87,18 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def inside(folder: Path, name: str) -> Path:
+    """The path of what a file names below a folder.
+
+    Raises:
+        ValueError: it lies outside, by its name or by a link.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{name!r} leads out of {folder}")
+    return path
+
+
 def check_writable(results: Path) -> None:
     """Make the results folder, and a file in it that does not stay.
 

@@ -1,33 +1,52 @@
 """A folder that belongs to one config: written atomically, complete when ``record.json`` exists.
 
-It holds ``config.json`` from the start, ``log.jsonl`` and ``checkpoint.safetensors`` while the work
-goes on, and, last, ``record.json``. Only one process at a time works in it, and holds its lock.
+It holds ``config.json`` from the start, ``log.jsonl``, ``checkpoint.safetensors`` and the one
+before it while the work goes on, and, last, ``record.json`` with the checksums of the other files
+and of itself. Only one process at a time works in it, and holds its lock.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch
 from torch import Tensor
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.ids import completed
-from benchmark.records.files import PART, write_atomically, write_json, write_text
+from benchmark.records.environment import describe
+from benchmark.records.files import PART, write_json, write_text
 from benchmark.records.locks import STALE_SECONDS, BusyError, Lock
-from benchmark.records.rows import is_of
+from benchmark.records.rows import DIVERGED, SCHEMA, is_of
+from benchmark.records.sealed import (
+    DamagedError,
+    check_record,
+    check_sum,
+    load_tensors,
+    read_limited,
+    save_tensors,
+    sums_of,
+    write_record,
+)
 
 # JSON that cannot be read; brackets without end are deeper than Python goes.
 _UNREADABLE = (OSError, ValueError, RecursionError)
-
+# Files of finished work whose checksums its record has; the others have their own.
+_SUMMED = (".json", ".jsonl", ".csv", ".npy")
 
 CHECKPOINT = "checkpoint.safetensors"
 """The file of a training's state while it goes on."""
+PREVIOUS = "checkpoint-before.safetensors"
+"""The one before it, for where it turns out to be damaged."""
+
+
+class DamagedCheckpointWarning(UserWarning):
+    """A checkpoint was damaged, and the one before it was taken."""
 
 
 class Settings(Protocol):
@@ -88,7 +107,8 @@ class ConfigFolder:
         self.path, self._settings, self._run_id = path, config.to_dict(), config.run_id()
         self._defaults = config.defaults()
         self._required = required
-        self._checkpoint, self._record = path / CHECKPOINT, path / "record.json"
+        self._checkpoint, self._previous = path / CHECKPOINT, path / PREVIOUS
+        self._record = path / "record.json"
         # Whether somebody was told that this work is still to be done.
         self._was_unfinished = False
         self._lock: Lock | None = None
@@ -98,6 +118,7 @@ class ConfigFolder:
 
         Raises:
             UserError: it is damaged, misses something, or the folder is another config's.
+            DivergedJobError: the work ended without a result.
         """
         path = self._record
         if not path.exists():
@@ -105,7 +126,9 @@ class ConfigFolder:
             return None
         self._check_config()
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(read_limited(path))
+            if isinstance(record, dict):
+                record = check_record(record)
         except _UNREADABLE as error:
             raise UserError(
                 f"{path} is damaged ({error}); delete its folder to run again"
@@ -114,6 +137,10 @@ class ConfigFolder:
             raise UserError(
                 f"{path} should be a JSON object, got {type(record).__name__}; "
                 "delete its folder to run again"
+            )
+        if record.get("status") == DIVERGED:
+            raise DivergedJobError(
+                f"{record.get('why')}; it would again: delete {self.path} to run it all the same"
             )
         missing = [name for name in self._required if not _has(record, name)]
         if missing:
@@ -125,6 +152,8 @@ class ConfigFolder:
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Hold the folder for this process, with ``config.json`` in it.
+
+        A ``DivergedJobError`` of what is done meanwhile is the folder's record then.
 
         Raises:
             UserError: it cannot be written to, belongs to another config, another process is at
@@ -152,6 +181,9 @@ class ConfigFolder:
                 write_json(config_path, self._settings)
             self._lock = lock
             yield
+        except DivergedJobError as error:
+            self._say_diverged(str(error))
+            raise
         finally:
             self._lock = None
             lock.release()
@@ -191,35 +223,73 @@ class ConfigFolder:
                 "move it away, or choose another folder with --results"
             )
 
-    def save_checkpoint(self, state: Mapping[str, Tensor]) -> None:
-        """Write the training's state, in place of the one before."""
-        self._check_held()
-        tensors = {name: value.contiguous().cpu() for name, value in state.items()}
-        metadata = {"run_id": self._run_id}
-        write_atomically(self._checkpoint, lambda path: save_file(tensors, path, metadata))
+    def save_checkpoint(
+        self, state: Mapping[str, Tensor], log: Sequence[Mapping[str, Any]] = (), data: str = ""
+    ) -> None:
+        """Write a training's state and its log so far; the checkpoint before stays beside it.
 
-    def load_checkpoint(self) -> dict[str, Tensor] | None:
-        """The training's last saved state, or None. Never unpickles anything.
+        Args:
+            state: tensors by name.
+            log: a line an epoch, JSON values.
+            data: what it is trained on, the checksum.
+        """
+        self._check_held()
+        if self._checkpoint.exists():
+            self._checkpoint.replace(self._previous)
+        about = {"run_id": self._run_id, "data": data, "log": json.dumps(list(log))}
+        save_tensors(self._checkpoint, state, about)
+
+    def load_checkpoint(
+        self, data: str = ""
+    ) -> tuple[dict[str, Tensor], list[dict[str, Any]]] | None:
+        """The state that a training last saved and its log up to there; None where it saved none.
+
+        One that is damaged is passed over, with a warning, for the one before it. Never unpickles
+        anything.
+
+        Args:
+            data: what it is to be trained on, the checksum.
 
         Raises:
-            UserError: the file is cut short, damaged, or another run's.
+            UserError: no file is whole, or it is of another run or other data.
         """
-        if not self._checkpoint.exists():
-            return None
-        advice = "delete it to train this run from its start"
-        try:
-            with safe_open(self._checkpoint, framework="pt") as file:
-                run_id = (file.metadata() or {}).get("run_id")
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        damaged: dict[Path, DamagedError] = {}
+        for path in (self._checkpoint, self._previous):
+            if not path.exists():
+                continue
+            try:
+                state, about = load_tensors(path)
+                log = json.loads(about.get("log", "[]"))
+            except DamagedError as error:
+                damaged[path] = error
+                continue
+            self._check_origin(path, about, data)
+            for one, why in damaged.items():
+                warnings.warn(
+                    f"{one} is damaged ({why}); going on from the checkpoint before it",
+                    DamagedCheckpointWarning,
+                    stacklevel=2,
+                )
+            return state, log
+        for path, why in damaged.items():
             raise UserError(
-                f"checkpoint {self._checkpoint} is cut short or damaged ({error}); {advice}"
-            ) from None
-        if run_id != self._run_id:
-            raise UserError(
-                f"checkpoint {self._checkpoint} is run {run_id}'s, not {self._run_id}'s; {advice}"
+                f"checkpoint {path} is cut short or damaged ({why}); "
+                "delete it to train this run from its start"
             )
-        return state
+        return None
+
+    def _check_origin(self, path: Path, about: Mapping[str, str], data: str) -> None:
+        """Refuse a checkpoint of another run or of other data."""
+        if about.get("run_id") != self._run_id:
+            raise UserError(
+                f"checkpoint {path} is run {about.get('run_id')}'s, not {self._run_id}'s; "
+                "delete it to train this run from its start"
+            )
+        if about.get("data", "") != data:
+            raise UserError(
+                f"checkpoint {path} was trained on other images than these; name the data it was "
+                "trained on, or delete it to train from the start"
+            )
 
     def save_log(self, epochs: Sequence[Mapping[str, Any]]) -> None:
         """Write the log anew, a line per epoch."""
@@ -228,7 +298,7 @@ class ConfigFolder:
         write_text(self.path / "log.jsonl", "".join(line + "\n" for line in lines))
 
     def load_log(self, num_epochs: int) -> list[dict[str, Any]]:
-        """The log of the first ``num_epochs`` epochs: a checkpoint may be older than the log.
+        """The log of the first ``num_epochs`` epochs.
 
         Raises:
             UserError: it is damaged, or shorter than that.
@@ -237,6 +307,7 @@ class ConfigFolder:
             return []
         path, advice = self.path / "log.jsonl", "delete the folder to train again"
         try:
+            self._check_sum(path)
             lines = path.read_text(encoding="utf-8").splitlines()[:num_epochs]
             epochs = [json.loads(line) for line in lines]
         except _UNREADABLE as error:
@@ -248,17 +319,37 @@ class ConfigFolder:
             )
         return epochs
 
-    def complete(self, record: Mapping[str, Any], leftovers: Sequence[str] = ()) -> None:
+    def complete(self, record: Mapping[str, Any], leftovers: Sequence[str] = ()) -> dict[str, Any]:
         """Write ``record.json``, then remove what only a restart would have needed.
 
         Args:
             record: JSON values.
             leftovers: names of files that are not needed any more either.
+
+        Returns:
+            the record with what is the same in every one: its schema, and the checksums of the
+            folder's files.
         """
         self._check_held()
-        write_json(self._record, record)
-        for name in (self._checkpoint.name, *leftovers):
+        gone = {self._checkpoint.name, self._previous.name, *leftovers}
+        names = {path.name for path in self.path.iterdir() if path.suffix in _SUMMED}
+        names -= {name for name in names if name.startswith(".")} | gone | {self._record.name}
+        whole = {**record, "schema": SCHEMA, "files": sums_of(self.path, names)}
+        write_record(self._record, whole)
+        for name in gone:
             (self.path / name).unlink(missing_ok=True)
+        return whole
+
+    def _say_diverged(self, why: str) -> None:
+        """Write a record that says so, so that nobody tries again and everybody is told."""
+        about = {"config": self._settings, "environment": describe(torch.device("cpu"))}
+        self.complete({**about, "status": DIVERGED, "why": why})
+
+    def _check_sum(self, path: Path) -> None:
+        """Refuse a file of finished work that is not the one its record knows."""
+        if self._record.exists():
+            record = json.loads(read_limited(self._record))
+            check_sum(path, record.get("files") if isinstance(record, dict) else None)
 
 
 def _has(record: Mapping[str, Any], name: str) -> bool:

@@ -17,7 +17,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.cli.errors import UserError
-from benchmark.records.rows import AGAIN, Required, as_table, parse, read_row
+from benchmark.records.rows import (
+    AGAIN,
+    Required,
+    as_table,
+    has_diverged,
+    parse,
+    read_record,
+    read_row,
+)
+from benchmark.records.sealed import DamagedError, check_sum, load_array
 
 _REQUIRED: Required = {
     "config.dataset": str,
@@ -37,7 +46,8 @@ PREDICTION = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4"), (
 def load_records(results: Path) -> pd.DataFrame:
     """Read every finished run under ``results/records``, in the order of their paths.
 
-    A folder without ``record.json`` is a run that has not finished, and is left out.
+    A folder without ``record.json`` is a run that has not finished, and is left out, and so is one
+    whose training diverged.
 
     Args:
         results: the results folder, the one given to ``python -m benchmark.run --results``.
@@ -59,7 +69,7 @@ def load_records(results: Path) -> pd.DataFrame:
 
 
 def read_runs(paths: Sequence[Path], folder: Path) -> pd.DataFrame:
-    """Read these records of runs; see ``load_records``.
+    """Read these records of runs, but those that diverged; see ``load_records``.
 
     Args:
         paths: each run's ``record.json``, at least one.
@@ -71,7 +81,10 @@ def read_runs(paths: Sequence[Path], folder: Path) -> pd.DataFrame:
     rows = [
         {"path": str(path.parent), "space": path.parts[-4], **read_row(path, _REQUIRED)}
         for path in paths
+        if not has_diverged(path)
     ]
+    if not rows:
+        raise UserError(f"each of the {len(paths)} runs diverged: there is nothing to compare")
     return as_table(rows, folder)
 
 
@@ -145,9 +158,10 @@ def load_log(run: Path) -> pd.DataFrame:
     """
     path = run / "log.jsonl"
     try:
+        check_sum(path, read_record(run / "record.json").get("files"))
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the log {path}: {error}") from None
+    except (OSError, UnicodeDecodeError, DamagedError) as error:
+        raise UserError(f"cannot read the log {path}: {error}; {AGAIN}") from None
     rows = []
     for number, line in enumerate(lines, start=1):
         row = parse(line, f"{path} line {number}")
@@ -159,12 +173,9 @@ def load_log(run: Path) -> pd.DataFrame:
 
 def _load_array(path: Path, again: str = AGAIN) -> NDArray[Any]:
     try:
-        array = np.load(path, allow_pickle=False)
+        check_sum(path, read_record(path.parent / "record.json", again).get("files"))
+        return load_array(path)
     except OSError as error:
         raise UserError(f"cannot read the array {path}: {error.strerror}; {again}") from None
-    except (ValueError, EOFError):
-        # numpy would advise to trust the file.
-        raise UserError(f"{path} is no .npy array, or is cut short; {again}") from None
-    if not isinstance(array, np.ndarray):
-        raise UserError(f"{path} should be a single .npy array, got an archive; {again}")
-    return array
+    except DamagedError as error:
+        raise UserError(f"{path} is damaged or cut short ({error}); {again}") from None

@@ -23,7 +23,16 @@ from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
 from benchmark.config.space import SpaceSettings
-from benchmark.records.rows import Kinds, Required, as_table, is_of, read_row
+from benchmark.records.rows import (
+    Kinds,
+    Required,
+    as_table,
+    has_diverged,
+    is_of,
+    read_record,
+    read_row,
+)
+from benchmark.records.sealed import check_sum
 
 _NUMBER = (int, float)
 _MAYBE = (int, float, type(None))
@@ -108,7 +117,7 @@ _RETRAINED = _Kind(
     {
         **_CONFIG,
         "config.arch": str,
-        "flops": _NUMBER,
+        "flops": _MAYBE,
         "params": _NUMBER,
         "top1": _NUMBER,
         "top5": _NUMBER,
@@ -216,6 +225,8 @@ def _read(results: Path, kind: _Kind, paths: Sequence[Path]) -> pd.DataFrame:
         return pd.DataFrame(columns=pd.Index(columns))
     rows: list[Mapping[str, Any]] = []
     for path in paths:
+        if has_diverged(path, kind.again):
+            continue
         row = read_row(path, kind.required, kind.again)
         if row["kind"] != kind.name:
             raise UserError(
@@ -232,6 +243,8 @@ def _read(results: Path, kind: _Kind, paths: Sequence[Path]) -> pd.DataFrame:
                 **row,
             }
         )
+    if not rows:
+        return pd.DataFrame(columns=pd.Index(columns))
     table = as_table(rows, folder)
     for name in kind.optional:
         if name not in table.columns:
@@ -271,6 +284,7 @@ def _read_csv(
 ) -> pd.DataFrame:
     """A CSV file of these columns, every cell filled but in optional ones, every number finite."""
     try:
+        check_sum(path, read_record(path.parent / "record.json", SEARCH_AGAIN).get("files"))
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except (OSError, ValueError) as error:
         line = str(error).strip().splitlines()[0]

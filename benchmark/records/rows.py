@@ -12,8 +12,12 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
+from benchmark.records.sealed import DamagedError, check_record, read_limited
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of what is written now. One of schema 1 has no checksum."""
+DIVERGED = "diverged"
+"""The status of a record without results, of a training that ended in NaN or an exploded loss."""
 # A finished run is not run again, so that its record is never rewritten by itself.
 AGAIN = "delete its folder and run again"
 Kinds = type | tuple[type, ...]
@@ -31,17 +35,7 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
     Raises:
         UserError: it cannot be read, is of another version, or misses something.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the record {path}: {error}; {again}") from None
-    record = parse(text, str(path), again)
-    if record.get("schema") != SCHEMA:
-        raise UserError(
-            f"{path} should have schema {SCHEMA}, got {record.get('schema')!r}; "
-            f"it was written by another version: read it with that one, or {again}"
-        )
-    row = dict(_flatten(record))
+    row = dict(_flatten(read_record(path, again)))
     for name, kinds in required.items():
         if name not in row or not is_of(row[name], kinds):
             raise UserError(
@@ -49,6 +43,38 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
                 f"got {row.get(name, 'nothing')!r}; {again}"
             )
     return row
+
+
+def read_record(path: Path, again: str = AGAIN) -> dict[str, Any]:
+    """The record at ``path`` as it was written.
+
+    Raises:
+        UserError: it cannot be read, is of another version, or not as it was written.
+    """
+    try:
+        text = read_limited(path).decode()
+    except (OSError, UnicodeDecodeError, DamagedError) as error:
+        raise UserError(f"cannot read the record {path}: {error}; {again}") from None
+    record = parse(text, str(path), again)
+    schema = record.get("schema")
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise UserError(
+            f"{path} should have schema 1 to {SCHEMA}, got {schema!r}; "
+            f"it was written by another version: read it with that one, or {again}"
+        )
+    try:
+        return check_record(record)
+    except DamagedError as error:
+        raise UserError(f"{path} is damaged ({error}); {again}") from None
+
+
+def has_diverged(path: Path, again: str = AGAIN) -> bool:
+    """Whether the record at ``path`` is that of a training that diverged.
+
+    Raises:
+        UserError: see ``read_record``.
+    """
+    return read_record(path, again).get("status") == DIVERGED
 
 
 def is_of(value: object, kinds: Kinds) -> bool:

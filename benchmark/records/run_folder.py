@@ -1,8 +1,8 @@
 """One run, one folder: written atomically, complete when ``record.json`` exists.
 
 ``results/records/<dataset>/<space>/<sharing>-K<k>/seed<s>-<hash>/`` holds ``config.json`` from the
-start, ``log.jsonl`` (a line per epoch), ``checkpoint.safetensors`` and ``scores.npy`` while the run
-goes on, and at the end ``predictions.npy``, ``codes.npy`` and, last, ``record.json``.
+start, ``scores.safetensors`` and ``log.jsonl`` (a line per epoch) while the run goes on, and at the
+end ``predictions.npy``, ``codes.npy`` and, last, ``record.json``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
 from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
+from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
 
 
 class RunFolder(ConfigFolder):
@@ -33,19 +35,23 @@ class RunFolder(ConfigFolder):
             / f"seed{config.seed}-{config.run_id()}"
         )
         super().__init__(path, config)
-        self._scores = self.path / "scores.npy"
+        self._scores = self.path / "scores.safetensors"
 
     def save_scores(self, scores: npt.NDArray[np.float64]) -> None:
         """Write the scores so far, (num_scored, 2) in the order of the work list."""
-        write_atomically(self._scores, lambda path: np.save(path, scores, allow_pickle=False))
+        about = {"run_id": self.config.run_id()}
+        save_tensors(self._scores, {"scores": torch.from_numpy(scores)}, about)
 
     def load_scores(self) -> npt.NDArray[np.float64]:
-        """The scores so far. Raises ``UserError`` where the file is damaged."""
+        """The scores so far. Raises ``UserError`` where the file is damaged or another run's."""
         if not self._scores.exists():
             return np.empty((0, 2))
         try:
-            scores: npt.NDArray[np.float64] = np.load(self._scores, allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+            tensors, about = load_tensors(self._scores)
+            scores: npt.NDArray[np.float64] = tensors["scores"].numpy()
+            if about["run_id"] != self.config.run_id():
+                raise DamagedError("it is another run's")
+        except (DamagedError, KeyError) as error:
             raise UserError(
                 f"{self._scores} is damaged ({error}); delete it to score again"
             ) from None
@@ -56,11 +62,15 @@ class RunFolder(ConfigFolder):
         record: dict[str, Any],
         predictions: npt.NDArray[np.void],
         codes: npt.NDArray[np.float32],
-    ) -> None:
-        """Write the results, ``record.json`` last, and remove what only a restart would need."""
+    ) -> dict[str, Any]:
+        """Write the results, ``record.json`` last, and remove what only a restart would need.
+
+        Returns:
+            the whole record.
+        """
         for name, array in (("predictions.npy", predictions), ("codes.npy", codes)):
             write_atomically(self.path / name, _saver(array))
-        self.complete(record, [self._scores.name])
+        return self.complete(record, [self._scores.name])
 
 
 def _saver(array: npt.NDArray[Any]) -> Any:

@@ -110,6 +110,9 @@ def retrain(request: Request) -> tuple[dict[str, Any], Path]:
 def outcome_lines(record: dict[str, Any], path: Path) -> list[str]:
     """What a retraining reached, for a terminal."""
     kept = "weights, ONNX, record"
+    cost = f"{record['params'] / 1e6:.4g} M parameters"
+    if record["flops"] is not None:
+        cost = f"{record['flops'] / 1e6:.4g} M multiply-adds, {cost}"
     if not all((path / name).exists() for name in ("weights.safetensors", "model.onnx")):
         kept = "record (weights and ONNX are gone: delete the folder to train again)"
     return [
@@ -118,7 +121,7 @@ def outcome_lines(record: dict[str, Any], path: Path) -> list[str]:
             f"{record['num_test_images']} test images (last weights, not averaged: "
             f"{record['top1_raw']:.2f} and {record['top5_raw']:.2f} %)"
         ),
-        f"{record['flops'] / 1e6:.4g} M multiply-adds, {record['params'] / 1e6:.4g} M parameters",
+        cost,
         f"{kept}: {path}/",
     ]
 

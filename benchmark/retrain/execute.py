@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
+from benchmark.cli.stopping import asked, finishing, stopped
 from benchmark.config.retrain import RetrainConfig
 from benchmark.datasets import DataRequest, ImageData, Splits, load_splits
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.retrain.export import check_exporter, export_onnx, export_weights
 from benchmark.train.setup import Places
 from benchmark.train.supernet import Progress
+from benchmark.workers.torchrun import agreed_stop
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Priced, Space
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.passes import Interrupted
 from kshot_core.training.trainer import DivergedError
 
 
@@ -70,25 +75,29 @@ def retrain_one(
     if record is not None:
         return record, folder.path
     data, space, training = _prepared(config, places, device, processes)
-    arch = space.from_string(config.arch)
+    arch, images_sum = space.from_string(config.arch), fingerprint(data)
+    training.stop = agreed_stop(processes, asked)
     with folder.opened() if processes.is_first else nullcontext():
         # The others read what the first one wrote, and write nothing.
         processes.wait()
         environment.forget_peak_memory(device)
-        log = _restore(folder, training)
+        log, elapsed = _restore(folder, training, images_sum)
         # Before the first process may remove what the others still read.
         processes.wait()
-        _train(folder, training, log, progress, processes)
+        keeper = _Keeper(folder, training, log, images_sum, processes.is_first)
+        _train(keeper, progress, elapsed)
         if processes.is_first:
             record = {
-                "schema": 1,
                 "kind": "retrained",
                 "config": config.to_dict(),
                 "environment": environment.describe(device),
-                "data": {"trained_on": data.trained_on, **data.description},
+                "data": {
+                    "trained_on": data.trained_on,
+                    "images_sha256": images_sum,
+                    **data.description,
+                },
                 "search": search,
-                "flops": space.flops(arch),
-                "params": space.params(arch),
+                **_cost(space, arch, training),
                 "num_train_images": len(training.images),
                 "num_steps": training.num_steps,
                 "num_processes": processes.part.num,
@@ -103,9 +112,17 @@ def retrain_one(
                 "export": round(time.perf_counter() - started, 3),
             }
             record["seconds"] = seconds
-            folder.complete(record)
+            record = folder.complete(record)
         processes.wait()
     return record or folder.record() or {}, folder.path
+
+
+def _cost(space: Space, arch: Arch, training: Retraining) -> dict[str, Any]:
+    """Multiply-adds, or None of a space that does not count them, and parameters."""
+    if isinstance(space, Priced):
+        return {"flops": space.flops(arch), "params": space.params(arch)}
+    scalars = sum(parameter.numel() for parameter in training.averaged.parameters())
+    return {"flops": None, "params": scalars}
 
 
 def check_retraining(config: RetrainConfig, places: Places, device: torch.device) -> None:
@@ -194,43 +211,66 @@ def _build(
         raise UserError(f"{error}; change --batch-size") from None
 
 
-def _restore(folder: ConfigFolder, training: Retraining) -> list[dict[str, Any]]:
-    """Take up the last checkpoint, if there is one, and return the log up to it."""
-    state = folder.load_checkpoint()
-    if state is None:
-        return []
+def _restore(
+    folder: ConfigFolder, training: Retraining, images_sum: str
+) -> tuple[list[dict[str, Any]], float]:
+    """Take up the last checkpoint, if there is one; the log up to it, and the epoch's seconds."""
+    found = folder.load_checkpoint(images_sum)
+    if found is None:
+        return [], 0.0
+    state, log = found
     try:
         training.restore(state)
     except ValueError as error:
         raise UserError(
             f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
         ) from None
-    return folder.load_log(training.epoch)
+    return log, float(state["elapsed"])
 
 
-def _train(
-    folder: ConfigFolder,
-    training: Retraining,
-    log: list[dict[str, Any]],
-    progress: Progress,
-    processes: Processes,
-) -> None:
-    """Train to the last epoch, with a checkpoint after each."""
+@dataclass(frozen=True)
+class _Keeper:
+    """What is written while a network trains: where, of what, its log, its data, and who writes."""
+
+    folder: ConfigFolder
+    training: Retraining
+    log: list[dict[str, Any]]
+    images_sum: str
+    writes: bool
+
+    def save(self, elapsed: float = 0.0) -> None:
+        """Write a checkpoint, ``elapsed`` seconds into an epoch, and the log for people to see."""
+        if self.writes:
+            state = self.training.state() | {"elapsed": torch.tensor(elapsed, dtype=torch.float64)}
+            self.folder.save_checkpoint(state, self.log, self.images_sum)
+            self.folder.save_log(self.log)
+
+
+def _train(keeper: _Keeper, progress: Progress, elapsed: float) -> None:
+    """Train to the last epoch, with a checkpoint after each.
+
+    Raises:
+        DivergedJobError: the loss is no number any more, or exploded.
+        StoppedError: a signal came; the state after the last step is saved.
+    """
+    training = keeper.training
     num_epochs = training.recipe.epochs
     progress("retraining", training.epoch, num_epochs)
-    while training.epoch < num_epochs:
-        started = time.perf_counter()
-        try:
-            figures: dict[str, Any] = dict(training.run_epoch())
-        except DivergedError as error:
-            raise UserError(f"{folder.path}: {error}") from None
-        figures["seconds"] = round(time.perf_counter() - started, 3)
-        log.append(figures)
-        if processes.is_first:
-            # The log goes first: a checkpoint never is ahead of it.
-            folder.save_log(log)
-            folder.save_checkpoint(training.state())
-        progress("retraining", training.epoch, num_epochs)
+    with finishing():
+        while training.epoch < num_epochs:
+            started = time.perf_counter() - elapsed
+            elapsed = 0.0
+            try:
+                figures: dict[str, Any] = dict(training.run_epoch())
+            except Interrupted:
+                keeper.save(time.perf_counter() - started)
+                raise stopped() from None
+            except DivergedError as error:
+                raise DivergedJobError(f"{keeper.folder.path}: {error}") from None
+            figures["seconds"] = round(time.perf_counter() - started, 3)
+            keeper.log.append(figures)
+            keeper.save()
+            progress("retraining", training.epoch, num_epochs)
 
 
 def _judge(
@@ -244,7 +284,7 @@ def _judge(
         top1, top5 = top_k(training.averaged, images, num_images=num)
         top1_raw, top5_raw = top_k(training.network, images, num_images=num)
     except DivergedError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise DivergedJobError(f"{path}: {error}") from None
     return {
         "top1": top1,
         "top5": top5,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,16 +19,18 @@ import torch
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.cli.parser import Parser
 from benchmark.config.options import add_machine, add_places, add_settings, given_settings
 from benchmark.config.presets import PRESETS, preset
 from benchmark.config.run import HELP, RunConfig, flag, run_config
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.records.load import read_runs
 from benchmark.run.execute import run_folder, run_one
-from benchmark.run.own import own_table
+from benchmark.run.known import check_known, is_known
+from benchmark.run.own import notes, own_table
 from benchmark.run.scores import rank_scores
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.together import divided, title, train_together
@@ -101,27 +104,35 @@ def parse(argv: Sequence[str] | None = None) -> Request:
 def run(request: Request) -> list[dict[str, Any]]:
     """Run everything asked for; returns the records in the order of the configs.
 
+    Those that diverged are left out, and end no other.
+
     Raises:
-        UserError: bad input, found before training where it can be.
+        UserError: bad input, found before training where it can be; or every run diverged.
     """
     check_writable(request.places.results)
-    for config in {
-        dataclasses.replace(c, seed=0, K=1, sharing="one-shot", score_codes="own")
-        for c in request.configs
-    }:
+    alike: dict[RunConfig, list[RunConfig]] = {}
+    for config in request.configs:
+        key = dataclasses.replace(config, seed=0, K=1, sharing="one-shot", score_codes="own")
+        alike.setdefault(key, []).append(config)
+    for config, own in alike.items():
         # Both are quick next to training: what is wrong with them is said first, and a download
         # happens once, not in every process.
-        load_target(config, request.places)
-        ranked_space(config, load_images(config, request.places))
+        target = load_target(config, request.places)
+        images = load_images(config, request.places)
+        ranked_space(config, images)
+        check_known(own, request.places, fingerprint(images), target.table.path)
     work = divided(request.configs, request.jobs)
     jobs = min(request.jobs, len(work))
-    records: dict[int, dict[str, Any]] = {}
+    records: dict[int, dict[str, Any] | str] = {}
     with Relay(jobs) as relay:
         task = partial(_run_in_process, request, relay.tell(len(work)))
         for _, finished in run_all(task, work, jobs, relay.drain):
             relay.drain()
             records |= finished
-    return [records[position] for position in range(len(records))]
+    done = [one for _, one in sorted(records.items()) if isinstance(one, dict)]
+    if not done:
+        raise UserError(str(records[0]))
+    return done
 
 
 def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -136,26 +147,44 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
         records = run(request)
         folders = [run_folder(results, config).path for config in request.configs]
     console = Console()
-    console.print(own_table(read_runs([path / "record.json" for path in folders], results)))
+    runs = read_runs([path / "record.json" for path in folders], results)
+    for line in notes(runs, len(folders)):
+        console.print(Text(line), style="bold", soft_wrap=True)
+    console.print(own_table(runs))
     console.print(Text(f"records: {results / 'records'}/"), style="bold")
     return records
 
 
-def _run_in_process(request: Request, tell: Tell, numbers: list[int]) -> dict[int, dict[str, Any]]:
-    """Run configs, their supernets trained in lockstep if there are several; records by number."""
+def _run_in_process(
+    request: Request, tell: Tell, numbers: list[int]
+) -> dict[int, dict[str, Any] | str]:
+    """Run configs, their supernets trained in lockstep if there are several.
+
+    Returns:
+        by number the record, or in a line why the run diverged.
+    """
     places, device, seconds = request.places, request.device, request.checkpoint_seconds
     configs = {number: request.configs[number] for number in numbers}
     if len(configs) > 1:
-        unfinished = [
-            one for one in configs.values() if run_folder(places.results, one).record() is None
-        ]
-        train_together(unfinished, places, device, tell, seconds)
+        # One that diverges ends their steps in common; what is left of the others they run alone.
+        with suppress(DivergedJobError):
+            train_together(
+                [one for one in configs.values() if not is_known(one, places)],
+                places,
+                device,
+                tell,
+                seconds,
+            )
     # Cores that have no run of their own help with the scoring.
     workers = request.jobs // len(request.configs)
-    return {
-        number: run_one(config, places, device, progress_of(tell, title(config)), seconds, workers)
-        for number, config in configs.items()
-    }
+    ended: dict[int, dict[str, Any] | str] = {}
+    for number, config in configs.items():
+        progress = progress_of(tell, title(config))
+        try:
+            ended[number] = run_one(config, places, device, progress, seconds, workers)
+        except DivergedJobError as error:
+            ended[number] = str(error)
+    return ended
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from benchmark.truth.table import TruthColumn
 from kshot_core.metrics.bootstrap import bootstrap_interval
 from kshot_core.metrics.correlation import METRICS, summary
 from kshot_core.metrics.ties import UndefinedMetricError
-from kshot_core.space import Space
+from kshot_core.space import Priced, Space
 
 _WITH_INTERVAL = ("kendall_tau_b", "spearman", "pearson")
 _NUM_RESAMPLES = 1000
@@ -28,17 +28,18 @@ def compare(space: Space, target: Target, accuracy: npt.NDArray[np.float32]) -> 
         accuracy: predicted accuracy (A,), percent.
 
     Returns:
-        ``truth``, ``num_archs``, ``metrics``, ``intervals``, ``controls`` (live parameters, live
-        FLOPs, live convolutions), ``ceiling`` (two training seeds of the truth against each other)
-        and ``also``: the same metrics against other columns, see ``_also``.
+        ``truth``, ``num_archs``, ``metrics``, ``intervals``, ``controls`` (live parameters and
+        FLOPs of a space that counts them, live convolutions), ``ceiling`` (two training seeds of
+        the truth against each other) and ``also``: the same metrics against other columns, see
+        ``_also``.
     """
     true = target.values(target.archs)
     live = [space.canonical(arch) for arch in target.archs]
-    controls: dict[str, list[float]] = {
-        "params": [space.params(arch) for arch in live],
-        "flops": [space.flops(arch) for arch in live],
-        "live_convolutions": [space.num_convolutions(arch) for arch in target.archs],
-    }
+    controls: dict[str, list[float]] = {}
+    if isinstance(space, Priced):
+        controls["params"] = [space.params(arch) for arch in live]
+        controls["flops"] = [space.flops(arch) for arch in live]
+    controls["live_convolutions"] = [space.num_convolutions(arch) for arch in target.archs]
     path = target.table.path
     return {
         "truth": {

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from benchmark.config.run import RunConfig
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.load import PREDICTION
 from benchmark.records.run_folder import RunFolder
@@ -100,10 +101,13 @@ def run_one(
         # With the truth beside them every metric can be computed again from the record alone.
         predictions["true"] = target.values(target.archs)
         record = {
-            "schema": 1,
             "config": config.to_dict(),
             "environment": environment.describe(device),
-            "data": {"trained_on": splits.trained_on, **splits.description},
+            "data": {
+                "trained_on": splits.trained_on,
+                "images_sha256": fingerprint(splits),
+                **splits.description,
+            },
             "num_scored": num_scored,
             "supernet": supernet.path.relative_to(places.results).as_posix(),
             "seconds": {
@@ -114,8 +118,7 @@ def run_one(
             "num_simplex_steps": trained["num_simplex_steps"],
             **compare(space, target, predictions["accuracy"]),
         }
-        folder.finish(record, predictions, codes)
-    return record
+        return folder.finish(record, predictions, codes)
 
 
 def _tracked(

@@ -9,6 +9,8 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.records.environment import commit
+from benchmark.records.origins import disagreements
 from benchmark.views.ranks import AGREEMENT, agreement, by_loss, controls, interval, steps, tau
 from benchmark.views.values import MISSING, Estimate
 
@@ -38,6 +40,26 @@ def own_table(runs: pd.DataFrame) -> Table:
         if not math.isnan(value):
             table.add_row(*map(Text, (name, f"{100 * value:.1f}", *[MISSING] * 4)))
     return table
+
+
+def notes(runs: pd.DataFrame, num: int) -> list[str]:
+    """What is to be known of these runs before their table is read; [] if there is nothing.
+
+    Args:
+        runs: those that finished.
+        num: how many there are with those that diverged.
+    """
+    lines = []
+    if num > len(runs):
+        lines.append(f"{num - len(runs)} of {num} runs diverged, and are in no mean")
+    differ = disagreements([runs])
+    if differ:
+        lines.append(f"records disagree in {'; '.join(differ)}")
+    commits = set(runs.get("environment.commit", pd.Series(dtype=object)).dropna())
+    here = commit()
+    if len(commits) == 1 and not {here, "unknown"} & commits and here != "unknown":
+        lines.append(f"records of commit {commits.pop()}; this code is {here}")
+    return lines
 
 
 def _lines(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -26,7 +26,7 @@ from benchmark.run.compare import compare
 from benchmark.train.setup import Places, Target, load_target
 from benchmark.truth.format import is_arch
 from benchmark.truth.reading import Rows, few, read_rows
-from kshot_core.space import Space, compact
+from kshot_core.space import Space, compact, example
 
 
 def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str, Any], Path]:
@@ -74,7 +74,6 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
         return record, folder.path
     with folder.opened():
         record = {
-            "schema": 1,
             "config": settings.to_dict(),
             "environment": environment.describe(torch.device("cpu")),
             "data": {"scores": path.name},
@@ -88,7 +87,7 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
             folder.path / "predictions.npy",
             partial(np.save, arr=predictions, allow_pickle=False),
         )
-        folder.complete(record)
+        record = folder.complete(record)
     return record, folder.path
 
 
@@ -106,7 +105,7 @@ def _read(path: Path, space: Space) -> dict[str, float]:
     if wrong:
         raise UserError(
             f"{path}: {len(wrong)} rows are no {space.name} arch like "
-            f"{space.to_string(space.extremes()[1])[:120]}: {few(wrong)}; correct these lines"
+            f"{space.to_string(example(space))[:120]}: {few(wrong)}; correct these lines"
         )
     first = {text: row for row, text in reversed([*enumerate(texts)])}
     twice = [row for row, text in enumerate(texts) if first[text] != row]

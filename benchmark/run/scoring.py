@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
+from benchmark.cli.stopping import StoppedError
 from benchmark.config.run import RunConfig
 from benchmark.records.run_folder import RunFolder
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
@@ -60,7 +61,7 @@ def score(
     unique, positions = work_list(archs, sharing, canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
-        raise UserError(f"scores.npy in {folder.path} is not of this run; delete it to score again")
+        raise UserError(f"the scores in {folder.path} is not of this run; delete it to score again")
     # Passes of several architectures are always the same ones, so that a stopped and resumed run
     # ends with the same bytes.
     scores = done[: len(done) // config.score_paths * config.score_paths].tolist()
@@ -94,9 +95,12 @@ def score(
                 scores.append(one)
                 progress(len(scores), len(unique))
                 if due():
-                    folder.save_scores(np.array(scores))
+                    folder.save_scores(np.array(scores).reshape(-1, 2))
     except FloatingPointError as error:
-        raise UserError(f"{folder.path}: {error}") from None
+        raise DivergedJobError(f"{folder.path}: {error}") from None
+    except StoppedError:
+        folder.save_scores(np.array(scores).reshape(-1, 2))
+        raise
     return np.array(scores, dtype=np.float32).reshape(-1, 2)[positions], len(unique)
 
 

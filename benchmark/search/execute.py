@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import ImageData
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
-from benchmark.search.folder import SearchFolder
+from benchmark.search.folder import PARTIAL, SearchFolder
 from benchmark.search.scoring import scorer
 from benchmark.search.truth import SearchTruth
 from benchmark.train.setup import Places, load_images
@@ -24,7 +25,7 @@ from benchmark.views.drawing import draw, is_drawable, save_figure
 from benchmark.views.front import front_figure
 from kshot_core.search.limits import check_reachable
 from kshot_core.search.methods import METHODS, Evaluated, best, front
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Priced, PricedSpace
 from kshot_core.training.distributed import ALONE, Processes
 
 
@@ -50,17 +51,18 @@ def search_one(
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
     """
     data = load_images(config.run, places)
-    space = config.run.space_settings().build(data)
+    space = _priced(config, data)
     folder = SearchFolder(places.results, config, space)
     record = folder.record()
     if record is not None:
         return record, folder.path
     truth, searched = searched_space(config, places, data)
-    supernets = [
-        trained_supernet(one, data, places, device, progress, checkpoint_seconds, processes)
-        for one in config.supernets()
-    ]
     with folder.opened() if processes.is_first else nullcontext():
+        # In here, so that a training that diverges is the end of its search too.
+        supernets = [
+            trained_supernet(one, data, places, device, progress, checkpoint_seconds, processes)
+            for one in config.supernets()
+        ]
         processes.wait()
         environment.forget_peak_memory(device)
         started = time.perf_counter()
@@ -68,11 +70,14 @@ def search_one(
             config, folder, searched, supernets, data, device, progress, processes
         )
         record = {
-            "schema": 1,
             "kind": "search",
             "config": config.to_dict(),
             "environment": environment.describe(device),
-            "data": {"trained_on": data.trained_on, **data.description},
+            "data": {
+                "trained_on": data.trained_on,
+                "images_sha256": fingerprint(data),
+                **data.description,
+            },
             "seconds": {
                 # Of a search that was stopped and resumed, since it was.
                 "search": round(time.perf_counter() - started, 3),
@@ -88,14 +93,14 @@ def search_one(
         if processes.is_first:
             record |= _outcome(folder, config, evaluated, truth)
             _save(folder, places, config, evaluated, supernets, record)
-            folder.complete(record)
+            record = folder.complete(record, [PARTIAL])
         processes.wait()
     return record, folder.path
 
 
 def searched_space(
     config: SearchConfig, places: Places, data: ImageData
-) -> tuple[SearchTruth | None, Space]:
+) -> tuple[SearchTruth | None, PricedSpace]:
     """The truth of this data set, if there is one, and the space that is searched.
 
     Args:
@@ -104,9 +109,9 @@ def searched_space(
         data: the images.
 
     Raises:
-        UserError: a damaged truth, or limits that no architecture keeps.
+        UserError: a space without costs, a damaged truth, or limits that no architecture keeps.
     """
-    space = config.run.space_settings().build(data)
+    space = _priced(config, data)
     truth = SearchTruth.of(config.run, places, space)
     searched = truth.restricted(space) if truth else space
     try:
@@ -116,10 +121,20 @@ def searched_space(
     return truth, searched
 
 
+def _priced(config: SearchConfig, data: ImageData) -> PricedSpace:
+    space = config.run.space_settings().build(data)
+    if not isinstance(space, Priced):
+        raise UserError(
+            f"a search weighs accuracy against multiply-adds, which {space.name} does not count; "
+            "give the space flops(), params() and extremes(), see kshot_core/space.py"
+        )
+    return space
+
+
 def _evaluate(
     config: SearchConfig,
     folder: SearchFolder,
-    space: Space,
+    space: PricedSpace,
     supernets: list[Supernet],
     data: ImageData,
     device: torch.device,
@@ -132,7 +147,7 @@ def _evaluate(
         run.score_batch_size, run.score_images or None
     )
     total = config.population * config.generations
-    known, evaluated = folder.load_evaluated(), list[Evaluated]()
+    known, evaluated = folder.load_progress(), list[Evaluated]()
     seconds, num_new = 0.0, 0
 
     def scored(num: int) -> None:
@@ -162,9 +177,10 @@ def _evaluate(
             progress("searching", len(evaluated), total)
             # While known scores are replayed the file has more than has come out here.
             if processes.is_first and len(evaluated) > len(known):
-                folder.save_evaluated(evaluated)
+                folder.save_progress(evaluated)
     except FloatingPointError as error:
-        raise UserError(f"{folder.path}: {error}: its supernet's training diverged") from None
+        line = f"{folder.path}: {error}: its supernet's training diverged"
+        raise DivergedJobError(line) from None
     except ValueError as error:
         raise UserError(f"{folder.path}: {error}") from None
     progress("searching", total, total)
@@ -230,7 +246,7 @@ def _save(
         }
     )
     title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
-    if is_drawable(settings.space):
+    if is_drawable(settings):
         save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
     save_figure(
         front_figure(evaluated, front(evaluated), best(evaluated), config.limits()),

@@ -1,13 +1,14 @@
 """What a search leaves: ``results/searches/<dataset>/<space>/<label>/seed<s>-<hash>/``.
 
-``config.json`` from the start, ``evaluated.csv`` after every generation, and at the end
-``codes.npy``, ``front.csv``, ``arch.json``, the figures ``front`` and ``arch``, and, last,
-``record.json``. Numbers in the CSV files are written so that they read back the same.
+``config.json`` from the start, ``evaluated.partial`` after every generation, and at the end
+``evaluated.csv``, ``codes.npy``, ``front.csv``, ``arch.json``, the figures ``front`` and ``arch``,
+and, last, ``record.json``. Numbers in the CSV files are written so that they read back the same.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -21,9 +22,12 @@ from benchmark.cli.errors import UserError
 from benchmark.config.search import SearchConfig
 from benchmark.records.files import write_atomically, write_json, write_text
 from benchmark.records.folders import ConfigFolder
+from benchmark.records.sealed import DamagedError, read_limited
 from kshot_core.search.methods import Evaluated, front
-from kshot_core.space import Space
+from kshot_core.space import PricedSpace
 
+PARTIAL = "evaluated.partial"
+"""The file of what a search that goes on has scored: a checksum, then the table."""
 _COLUMNS = ("number", "generation", "arch", "accuracy", "loss", "flops", "params")
 # Of a finished search's record: what a program says of it, and ``optimum`` may be null.
 _FOUND = ("arch", "accuracy", "flops", "params", "true")
@@ -33,18 +37,50 @@ _REQUIRED = ("optimum", "num_scored", *(f"best.{name}" for name in _FOUND))
 class SearchFolder(ConfigFolder):
     """The folder of one search under a results folder."""
 
-    def __init__(self, results: Path, config: SearchConfig, space: Space) -> None:
+    def __init__(self, results: Path, config: SearchConfig, space: PricedSpace) -> None:
         run = config.run
         path = results / "searches" / run.dataset / space.name / config.label
         path /= f"seed{run.seed}-{config.run_id()}"
         super().__init__(path, config, _REQUIRED)
         self.space = space
 
+    def save_progress(self, evaluated: Sequence[Evaluated]) -> None:
+        """Write all architectures scored so far, in their order, for whoever goes on."""
+        self._check_held()
+        text = _text_of(list(_COLUMNS), self._rows(evaluated))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        write_text(self.path / PARTIAL, f"{digest}\n{text}")
+
+    def load_progress(self) -> list[Evaluated]:
+        """The architectures that an earlier process scored.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.path / PARTIAL
+        if not path.exists():
+            return []
+        try:
+            digest, _, text = read_limited(path).decode().partition("\n")
+            if digest != hashlib.sha256(text.encode()).hexdigest():
+                raise DamagedError("its checksum is another")
+            return [self._evaluated(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+        except (OSError, ValueError, csv.Error) as error:
+            raise UserError(f"{path} is damaged ({error}); delete it to search again") from None
+
     def save_evaluated(
         self, evaluated: Sequence[Evaluated], true: Sequence[float | None] | None = None
     ) -> None:
-        """Write all architectures scored so far, in their order; with their truth if there is."""
-        rows = [
+        """Write all architectures scored, in their order; with their truth if there is."""
+        rows, columns = self._rows(evaluated), list(_COLUMNS)
+        if true is not None:
+            columns.append("true")
+            for row, value in zip(rows, true, strict=True):
+                row["true"] = "" if value is None else repr(value)
+        self._save_rows("evaluated.csv", columns, rows)
+
+    def _rows(self, evaluated: Sequence[Evaluated]) -> list[dict[str, Any]]:
+        return [
             {
                 "number": number,
                 "generation": one.generation,
@@ -53,27 +89,6 @@ class SearchFolder(ConfigFolder):
             }
             for number, one in enumerate(evaluated)
         ]
-        columns = list(_COLUMNS)
-        if true is not None:
-            columns.append("true")
-            for row, value in zip(rows, true, strict=True):
-                row["true"] = "" if value is None else repr(value)
-        self._save_rows("evaluated.csv", columns, rows)
-
-    def load_evaluated(self) -> list[Evaluated]:
-        """The architectures that an earlier process scored.
-
-        Raises:
-            UserError: the file is damaged.
-        """
-        path = self.path / "evaluated.csv"
-        if not path.exists():
-            return []
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                return [self._evaluated(row) for row in csv.DictReader(file)]
-        except (OSError, ValueError, csv.Error) as error:
-            raise UserError(f"{path} is damaged ({error}); delete it to search again") from None
 
     def _evaluated(self, row: Mapping[str, str | None]) -> Evaluated:
         """One row; ``ValueError`` where it is none."""
@@ -112,11 +127,16 @@ class SearchFolder(ConfigFolder):
         write_json(self.path / "arch.json", values)
 
     def _save_rows(self, name: str, columns: list[str], rows: list[dict[str, Any]]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(self.path / name, text.getvalue())
+        self._check_held()
+        write_text(self.path / name, _text_of(columns, rows))
+
+
+def _text_of(columns: list[str], rows: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _figures(one: Evaluated) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 
 from benchmark.cli.errors import UserError
@@ -11,17 +12,18 @@ from benchmark.records.files import sha256
 from benchmark.train.setup import Places, Target, load_target
 from benchmark.truth.table import find_truth
 from kshot_core.search.limits import Limits
-from kshot_core.space import Arch, Listable, Space
+from kshot_core.space import Arch, Generator, Listable, PricedSpace, uniforms
 
 
 class Listed:
-    """A space with the architectures of a list alone, those that the truth is known of.
+    """A space of a list of another's architectures alone, those that the truth is known of.
 
-    Everything but ``is_valid`` is the space's.
+    Everything but which they are is that space's.
     """
 
-    def __init__(self, space: Space, listed: frozenset[Arch]) -> None:
-        self._space, self._listed = space, listed
+    def __init__(self, space: PricedSpace, archs: Sequence[Arch]) -> None:
+        self._space, self._archs = space, tuple(archs)
+        self._places = {arch: place for place, arch in enumerate(self._archs)}
 
     def __getattr__(self, name: str) -> Any:
         """The space's own."""
@@ -29,9 +31,28 @@ class Listed:
             raise AttributeError(name)
         return getattr(self._space, name)
 
-    def is_valid(self, arch: Arch) -> bool:
-        """Whether it is on the list, and its output depends on its input."""
-        return arch in self._listed and self._space.is_valid(arch)
+    def sample(self, generator: Generator) -> Arch:
+        """One of the list, each alike likely."""
+        (draw,) = uniforms(generator, 1)
+        return self._archs[int(draw * len(self._archs))]
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether it is on the list."""
+        return arch in self._places
+
+    def archs(self) -> list[Arch]:
+        """The list."""
+        return list(self._archs)
+
+    def index(self, arch: Arch) -> int:
+        """Its place in the list."""
+        return self._places[arch]
+
+    def from_index(self, index: int) -> Arch:
+        """What is in a place of the list. Raises ``ValueError`` where nothing is."""
+        if not 0 <= index < len(self._archs):
+            raise ValueError(f"the list has {len(self._archs)} architectures, none at {index}")
+        return self._archs[index]
 
 
 class SearchTruth:
@@ -42,7 +63,7 @@ class SearchTruth:
         self._values = target.table.column(target.column).dropna()
 
     @classmethod
-    def of(cls, config: RunConfig, places: Places, space: Space) -> SearchTruth | None:
+    def of(cls, config: RunConfig, places: Places, space: PricedSpace) -> SearchTruth | None:
         """The truth table that goes with a config, or None where there is none.
 
         Raises:
@@ -56,19 +77,19 @@ class SearchTruth:
             return None  # a search needs none
         return cls(load_target(config, places))
 
-    def restricted(self, space: Space) -> Space:
+    def restricted(self, space: PricedSpace) -> PricedSpace:
         """The space, or the part of it that the truth is known of."""
         if isinstance(space, Listable) and len(self._values) == len(space.archs()):
             return space
-        listed = frozenset(space.from_string(text) for text in self._values.index)
-        return cast(Space, Listed(space, listed))
+        listed = [space.from_string(text) for text in self._values.index]
+        return cast(PricedSpace, Listed(space, listed))
 
     def value(self, arch: str) -> float | None:
         """Stand-alone accuracy in percent, None where it is not known."""
         value = self._values.get(arch)
         return None if value is None or math.isnan(value) else float(value)
 
-    def optimum(self, space: Space, limits: Limits) -> dict[str, Any] | None:
+    def optimum(self, space: PricedSpace, limits: Limits) -> dict[str, Any] | None:
         """The best architecture within the limits; the first in the table of equals."""
         for text, value in self._values.sort_values(ascending=False, kind="stable").items():
             if limits.allow(space, space.from_string(str(text))):

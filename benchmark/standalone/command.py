@@ -7,12 +7,10 @@ where it was. The table has the same format as any other.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
-import math
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from kshot_core.retraining.standalone import (
     build_fleet,
     train_standalone,
 )
-from kshot_core.space import Arch, Listable, Space
+from kshot_core.space import Arch, Listable, Space, listing
 from kshot_core.spaces import NASBench201
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.tasks.images import ImageSet
@@ -83,12 +81,8 @@ def draw_archs(num: int, space: Space | None = None) -> list[Arch]:
         UserError: fewer than 2, or more than there are.
     """
     space = space or NASBench201()
-    everything: Iterable[Arch]
-    if isinstance(space, Listable):
-        everything = space.archs()
-    elif math.prod(space.num_choices) <= _MOST_LISTED:
-        everything = itertools.product(*map(range, space.num_choices))
-    else:
+    everything = space.archs() if isinstance(space, Listable) else listing(space, _MOST_LISTED)
+    if everything is None:
         return _drawn(num, space)
     valid = [arch for arch in everything if space.is_valid(arch)]
     if not 2 <= num <= len(valid):
@@ -104,8 +98,7 @@ def _drawn(num: int, space: Space) -> list[Arch]:
     generator = random.Random(0)
     found: dict[Arch, None] = {}
     while len(found) < num:
-        arch = tuple(int(generator.random() * choices) for choices in space.num_choices)
-        if space.is_valid(arch):
+        if space.is_valid(arch := space.sample(generator)):
             found[arch] = None
     return list(found)
 

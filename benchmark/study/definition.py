@@ -177,6 +177,8 @@ class StudyData:
         searches: searches.
         retrained: architectures found by those searches and trained by themselves; ``search`` has
             the folder of the search.
+        diverged: (row, seed) of every job that ended in NaN or an exploded loss and stands in no
+            frame.
     """
 
     study: Study
@@ -187,6 +189,7 @@ class StudyData:
     supernets: pd.DataFrame
     searches: pd.DataFrame
     retrained: pd.DataFrame
+    diverged: tuple[tuple[str, int], ...] = ()
 
     @property
     def rows(self) -> tuple[Row, ...]:

@@ -99,10 +99,9 @@ def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine
         key = tuple(getattr(one.run, name) for name in OF_IMAGES)
         if key not in images:
             images[key] = load_images(one.run, machine.places)
-        searched_space(one, machine.places, images[key])
+        _, space = searched_space(one, machine.places, images[key])
         if size is not None:
             settings = one.run.space_settings()
-            space = settings.without_images()
             arch = space.to_string(space.extremes()[1])
             found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
             given = dict(size.retrain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,22 @@ import pandas as pd
 
 from benchmark.cli.errors import UserError
 from benchmark.config.scores import NamedScores
-from benchmark.records.files import write_json
+from benchmark.records.files import inside
 from benchmark.records.load import read_runs
 from benchmark.records.load_searches import read_of_kind
-from benchmark.records.rows import SCHEMA, parse
+from benchmark.records.rows import SCHEMA, read_record
+from benchmark.records.sealed import write_record
 from benchmark.study.common import common
 from benchmark.study.definition import SCALES, Study, StudyData
-from benchmark.study.jobs import finished, finished_supernet, jobs_of, retraining_of, row_of
+from benchmark.study.jobs import (
+    Job,
+    diverged,
+    finished,
+    finished_supernet,
+    jobs_of,
+    retraining_of,
+    row_of,
+)
 from benchmark.study.studies import STUDIES
 
 FRAMES = ("records", "supernets", "searches", "retrained")
@@ -47,9 +57,10 @@ def write_study(results: Path, study: Study, scale: str) -> Path:
         "common": common(job.config for job in jobs if not isinstance(job.config, NamedScores)),
         "num_jobs": len(jobs),
         "records": entries(results, study, scale),
+        "diverged": diverged_entries(results, jobs),
     }
     path = folder_of(results, study.name, scale) / "study.json"
-    write_json(path, content)
+    write_record(path, content)
     return path
 
 
@@ -80,6 +91,16 @@ def entries(results: Path, study: Study, scale: str) -> list[Entry]:
     return found
 
 
+def diverged_entries(results: Path, jobs: Sequence[Job]) -> list[Entry]:
+    """The jobs that diverged: ``row``, ``seed``, ``folder``."""
+    found = [(job, diverged(results, job.config)) for job in jobs]
+    return [
+        {"row": job.row, "seed": job.seed, "folder": path.relative_to(results).as_posix()}
+        for job, path in found
+        if path is not None
+    ]
+
+
 def load_study(path: Path) -> StudyData:
     """The data of a study, from its study.json and the records that it names.
 
@@ -89,11 +110,7 @@ def load_study(path: Path) -> StudyData:
     Raises:
         UserError: it is damaged, of no known study, or names a record that is not there.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}; {_AGAIN}") from None
-    content = parse(text, str(path), _AGAIN)
+    content = read_record(path, _AGAIN)
     name, scale = content.get("study"), content.get("scale")
     if name not in STUDIES or scale not in SCALES:
         raise UserError(f"{path} is of study {name!r} at scale {scale!r}, which do not exist here")
@@ -101,10 +118,14 @@ def load_study(path: Path) -> StudyData:
     listed = content.get("records")
     if not isinstance(listed, list) or not all(map(_is_entry, listed)):
         raise UserError(f"{path} should list its records with kind, row, seed and folder; {_AGAIN}")
-    for entry in listed:
+    lost = content.get("diverged", [])
+    if not isinstance(lost, list) or not all(_is_place(one) for one in lost):
+        raise UserError(f"{path} should list what diverged with row, seed and folder; {_AGAIN}")
+    for entry in (*listed, *lost):
         row_of(study, entry["row"])
     shared = content.get("common")
-    return data_of(study, scale, results, shared if isinstance(shared, dict) else {}, listed)
+    data = data_of(study, scale, results, shared if isinstance(shared, dict) else {}, listed)
+    return replace(data, diverged=tuple((one["row"], one["seed"]) for one in lost))
 
 
 def data_of(
@@ -126,8 +147,8 @@ def data_of(
     Raises:
         UserError: a record is not there, or is damaged.
     """
-    frames = {kind: _frame(results, kind, listed) for kind in FRAMES}
-    return StudyData(study, scale, results, shared, *frames.values())
+    runs, supernets, searches, retrained = (_frame(results, kind, listed) for kind in FRAMES)
+    return StudyData(study, scale, results, shared, runs, supernets, searches, retrained)
 
 
 def _frame(results: Path, kind: str, listed: Sequence[Entry]) -> pd.DataFrame:
@@ -135,22 +156,29 @@ def _frame(results: Path, kind: str, listed: Sequence[Entry]) -> pd.DataFrame:
     if not own:
         return pd.DataFrame(columns=pd.Index(["row", "seed"]))
     folders = list(dict.fromkeys(entry["folder"] for entry in own))
+    paths = []
     for folder in folders:
-        if not (results / folder / "record.json").is_file():
+        try:
+            paths.append(inside(results, folder) / "record.json")
+        except ValueError as error:
+            raise UserError(f"a study reads nothing outside its results: {error}") from None
+        if not paths[-1].is_file():
             raise UserError(f"a study names {results / folder}, which has no record; {_AGAIN}")
-    paths = [results / folder / "record.json" for folder in folders]
     read = read_runs(paths, results) if kind == "records" else read_of_kind(results, kind, paths)
     about = pd.DataFrame(own).drop(columns=["kind"])
     # One piece of work may stand in several rows.
     return about.merge(read.assign(folder=folders), on="folder", how="left", sort=False)
 
 
-def _is_entry(value: object) -> bool:
-    if not isinstance(value, dict) or value.get("kind") not in FRAMES:
+def _is_entry(value: Any) -> bool:
+    if not _is_place(value) or value.get("kind") not in FRAMES:
+        return False
+    parts = Path(value["folder"]).parts
+    return bool(parts) and parts[0] == value["kind"]
+
+
+def _is_place(value: Any) -> bool:
+    if not isinstance(value, dict):
         return False
     folder, row, seed = value.get("folder"), value.get("row"), value.get("seed")
-    if not isinstance(folder, str) or not isinstance(row, str) or type(seed) is not int:
-        return False
-    # A study reads nothing outside its results folder.
-    parts = Path(folder).parts
-    return bool(parts) and parts[0] == value["kind"] and ".." not in parts
+    return isinstance(folder, str) and isinstance(row, str) and type(seed) is int

@@ -14,6 +14,7 @@ from benchmark.config.run import RunConfig, run_config
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig, search_config
 from benchmark.records.folders import finished_folder
+from benchmark.records.rows import has_diverged
 from benchmark.study.definition import Row, Size, Study
 
 Config = RunConfig | SearchConfig | RetrainConfig
@@ -116,15 +117,33 @@ def supernet_place(config: RunConfig) -> Path:
 
 
 def finished(results: Path, config: Config | NamedScores) -> Path | None:
-    """The folder of finished work, or None where there is no record of it.
+    """The folder of finished work, or None where there is no record of it or it diverged.
 
     Args:
         results: the results folder.
         config: of the work.
 
     Raises:
-        UserError: two files of scores have the same name.
+        UserError: two files of scores have the same name, or a record is damaged.
     """
+    folder = _recorded(results, config)
+    return None if folder is None or has_diverged(folder / "record.json") else folder
+
+
+def diverged(results: Path, config: Config | NamedScores) -> Path | None:
+    """The folder of work that ended in NaN or an exploded loss, or None; see ``finished``."""
+    folder = _recorded(results, config)
+    return folder if folder is not None and has_diverged(folder / "record.json") else None
+
+
+def finished_supernet(results: Path, config: RunConfig) -> Path | None:
+    """The same for the supernet that a search trains."""
+    folder = finished_folder(results / supernet_place(config), config.training_only())
+    return None if folder is None or has_diverged(folder / "record.json") else folder
+
+
+def _recorded(results: Path, config: Config | NamedScores) -> Path | None:
+    """The folder with a record of work, whatever it says."""
     if isinstance(config, NamedScores):
         found = sorted((results / config.place()).glob("*/record.json"))
         if len(found) > 1:
@@ -134,11 +153,6 @@ def finished(results: Path, config: Config | NamedScores) -> Path | None:
             )
         return found[0].parent if found else None
     return finished_folder(results / place_of(config), config)
-
-
-def finished_supernet(results: Path, config: RunConfig) -> Path | None:
-    """The same for the supernet that a search trains."""
-    return finished_folder(results / supernet_place(config), config.training_only())
 
 
 def _config(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.records.origins import disagreements
 from benchmark.study.definition import Study, StudyData
 from benchmark.study.render import to_markdown
 from benchmark.views.values import MISSING, text
@@ -50,9 +51,25 @@ def command(study: Study, scale: str) -> str:
 
 
 def about_lines(data: StudyData) -> list[str]:
-    """Jobs done, seeds, hardware and commit, a line each as the page has them."""
+    """Seeds, hardware and commit, what records disagree in, and what diverged, a line each."""
     facts = facts_of(data)
-    return [f"Seeds: {facts['seeds']}. Hardware: {facts['hardware']}. Commit: {facts['commit']}."]
+    lines = [f"Seeds: {facts['seeds']}. Hardware: {facts['hardware']}. Commit: {facts['commit']}."]
+    return lines + warning_lines(data)
+
+
+def warning_lines(data: StudyData) -> list[str]:
+    """What a reader of the tables has to know: records that disagree, jobs that diverged."""
+    lines = []
+    differ = disagreements([data.runs, data.supernets, data.searches, data.retrained])
+    if differ:
+        lines.append(f"**Records disagree in** {'; '.join(differ)}.")
+    if data.diverged:
+        seeds: dict[str, list[str]] = {}
+        for row, seed in data.diverged:
+            seeds.setdefault(row, []).append(str(seed))
+        told = ", ".join(f"{row} (seed {', '.join(own)})" for row, own in seeds.items())
+        lines.append(f"**Diverged, and in no mean:** {len(data.diverged)} jobs: {told}.")
+    return lines
 
 
 def facts_of(data: StudyData) -> dict[str, str]:

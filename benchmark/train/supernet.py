@@ -18,19 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
+from benchmark.cli.stopping import asked, finishing, stopped
 from benchmark.config.run import RunConfig
 from benchmark.datasets import ImageData
+from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
-from benchmark.records.files import write_atomically
 from benchmark.records.folders import ConfigFolder
+from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
 from benchmark.train.setup import Places, build_supernet, build_trainer
+from benchmark.workers.torchrun import agreed_stop
 from kshot_core.sharing import Sharing
 from kshot_core.space import Space
 from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.passes import Interrupted
 from kshot_core.training.states import part_of
 from kshot_core.training.steps import Engine, run_step
 from kshot_core.training.trainer import DivergedError, Trainer
@@ -124,26 +126,33 @@ def trained_supernet(
     """
     space = config.space_settings().build(data)
     folder = supernet_folder(places.results, config)
-    record = folder.record()
+    record, images_sum = folder.record(), fingerprint(data)
+    if record is not None:
+        check_data(folder.path, record, images_sum)
     if record is not None and (folder.path / WEIGHTS).exists():
         return _loaded(config, space, device, folder, record)
     images = data.training(device, processes.part)
     trainer = build_trainer(config.training_only(), space, images, device, engine, processes)
+    trainer.stop = agreed_stop(processes, asked)
     # The others read what the first one wrote, and write nothing.
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
         environment.forget_peak_memory(device)
-        log = _restore(folder, trainer)
+        log, elapsed = _restore(folder, trainer, images_sum)
         # Before the first process may remove what the others still read.
         processes.wait()
-        _train(folder, trainer, log, progress, Clock(checkpoint_seconds), config.track_every)
+        keeper = _Keeper(folder, trainer, log, images_sum, processes.is_first)
+        _train(keeper, progress, Clock(checkpoint_seconds), config.track_every, elapsed)
         seconds = [epoch["seconds"] for epoch in log]
         record = {
-            "schema": 1,
             "kind": "supernet",
             "config": config.training_only().to_dict(),
             "environment": environment.describe(device),
-            "data": {"trained_on": data.trained_on, **data.description},
+            "data": {
+                "trained_on": data.trained_on,
+                "images_sha256": images_sum,
+                **data.description,
+            },
             "seconds": {"training": round(sum(seconds), 3)},
             # Of epochs in which everything is trained that is going to be.
             "seconds_per_epoch": statistics.median(
@@ -158,7 +167,7 @@ def trained_supernet(
             # Also where no epoch did, a training of none.
             folder.save_log(log)
             _save_weights(folder.path / WEIGHTS, trainer)
-            folder.complete(record)
+            record = folder.complete(record)
         processes.wait()
     return Supernet(trainer.shared, trainer.sharing, folder, record)
 
@@ -192,10 +201,10 @@ def load_weights(supernet: Supernet, path: Path) -> None:
         UserError: the file is absent, damaged, or another supernet's.
     """
     try:
-        state = load_file(path)
+        state, _ = load_tensors(path, checked=False)
         supernet.shared.load_state_dict(part_of(state, "shared/"))
         supernet.sharing.load_state_dict(part_of(state, "sharing/"))
-    except (SafetensorError, OSError, RuntimeError) as error:
+    except (DamagedError, RuntimeError) as error:
         line = str(error).splitlines()[0]
         raise UserError(
             f"{path} is damaged or of another supernet ({line}); delete its folder to train again"
@@ -214,59 +223,114 @@ def _loaded(
     return supernet
 
 
+def check_data(path: Path, record: dict[str, Any], images_sum: str) -> None:
+    """Refuse finished work that was done with other images than these.
+
+    Args:
+        path: its folder.
+        record: its record; one of an earlier version does not say.
+        images_sum: the checksum of the images that are wanted.
+
+    Raises:
+        UserError: they differ.
+    """
+    known = record.get("data", {}).get("images_sha256", images_sum)
+    if known != images_sum:
+        raise UserError(
+            f"{path} was trained on other images than these (sha256 {str(known)[:12]}, here "
+            f"{images_sum[:12]}); name the data it was trained on, or another --results"
+        )
+
+
 def _save_weights(path: Path, trainer: Trainer) -> None:
     parts = {"shared": trainer.shared, "sharing": trainer.sharing}
     state = {
-        f"{part}/{name}": value.cpu().contiguous()
+        f"{part}/{name}": value
         for part, module in parts.items()
         for name, value in module.state_dict().items()
     }
-    write_atomically(path, lambda temporary: save_file(state, temporary))
+    save_tensors(path, state, {})
 
 
-def _restore(folder: ConfigFolder, trainer: Trainer) -> list[dict[str, Any]]:
-    """Take up the last checkpoint, if there is one, and return the log up to it."""
-    state = folder.load_checkpoint()
-    if state is None:
-        return []
+def _restore(
+    folder: ConfigFolder, trainer: Trainer, images_sum: str
+) -> tuple[list[dict[str, Any]], float]:
+    """Take up the last checkpoint, if there is one; the log up to it, and the epoch's seconds."""
+    found = folder.load_checkpoint(images_sum)
+    if found is None:
+        return [], 0.0
+    state, log = found
     try:
         trainer.restore(state)
     except ValueError as error:
         raise UserError(
             f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
         ) from None
-    return folder.load_log(trainer.epoch)
+    return log, float(state["elapsed"])
+
+
+@dataclass(frozen=True)
+class _Keeper:
+    """What is written while a supernet trains.
+
+    Args:
+        folder: where.
+        trainer: of what.
+        log: a line an epoch, continued in place.
+        images_sum: the checksum of what it is trained on.
+        writes: whether this process is the one that does.
+    """
+
+    folder: ConfigFolder
+    trainer: Trainer
+    log: list[dict[str, Any]]
+    images_sum: str
+    writes: bool
+
+    def save(self, elapsed: float = 0.0) -> None:
+        """Write a checkpoint, ``elapsed`` seconds into an epoch, and the log for people to see."""
+        if self.writes:
+            state = self.trainer.state() | {"elapsed": torch.tensor(elapsed, dtype=torch.float64)}
+            self.folder.save_checkpoint(state, self.log, self.images_sum)
+            self.folder.save_log(self.log)
+
+    def save_weights(self) -> None:
+        """Write the weights after this epoch."""
+        if self.writes:
+            name = EPOCH_WEIGHTS.format(self.trainer.epoch)
+            _save_weights(self.folder.path / name, self.trainer)
 
 
 def _train(
-    folder: ConfigFolder,
-    trainer: Trainer,
-    log: list[dict[str, Any]],
-    progress: Progress,
-    clock: Clock,
-    keep_every: int,
+    keeper: _Keeper, progress: Progress, clock: Clock, keep_every: int, elapsed: float
 ) -> None:
-    """Train to the last epoch, with checkpoints as the clock says; ``log`` is continued in place.
+    """Train to the last epoch, with checkpoints as the clock says.
 
     The weights of every ``keep_every``-th epoch stay, so that whoever ranks can say how a ranking
-    came about; 0 keeps none but the last.
+    came about; 0 keeps none but the last. ``elapsed`` are the seconds already spent on this epoch.
+
+    Raises:
+        DivergedJobError: the loss is no number any more, or exploded.
+        StoppedError: a signal came; the state after the last step is saved.
     """
+    trainer = keeper.trainer
     num_epochs = trainer.recipe.epochs
     progress("training", trainer.epoch, num_epochs)
-    while trainer.epoch < num_epochs:
-        started = time.perf_counter()
-        try:
-            figures: dict[str, Any] = dict(trainer.run_epoch())
-        except (DivergedError, FloatingPointError) as error:
-            raise UserError(f"{folder.path}: {error}") from None
-        figures["seconds"] = round(time.perf_counter() - started, 3)
-        log.append(figures)
-        progress("training", trainer.epoch, num_epochs)
-        if not trainer.processes.is_first:
-            continue
-        if keep_every and trainer.epoch % keep_every == 0 and trainer.epoch < num_epochs:
-            _save_weights(folder.path / EPOCH_WEIGHTS.format(trainer.epoch), trainer)
-        if trainer.epoch == num_epochs or clock.due():
-            # The log goes first: a checkpoint never is ahead of it.
-            folder.save_log(log)
-            folder.save_checkpoint(trainer.state())
+    with finishing():
+        while trainer.epoch < num_epochs:
+            started = time.perf_counter() - elapsed
+            elapsed = 0.0
+            try:
+                figures: dict[str, Any] = dict(trainer.run_epoch())
+            except Interrupted:
+                keeper.save(time.perf_counter() - started)
+                raise stopped() from None
+            except (DivergedError, FloatingPointError) as error:
+                raise DivergedJobError(f"{keeper.folder.path}: {error}") from None
+            figures["seconds"] = round(time.perf_counter() - started, 3)
+            keeper.log.append(figures)
+            progress("training", trainer.epoch, num_epochs)
+            if keep_every and trainer.epoch % keep_every == 0 and trainer.epoch < num_epochs:
+                keeper.save_weights()
+            if trainer.epoch == num_epochs or clock.due() or asked():
+                keeper.save()

@@ -18,7 +18,7 @@ import pandas as pd
 from benchmark.cli.errors import UserError
 from benchmark.cli.numbers import read_number
 from benchmark.truth.reading import Rows, few
-from kshot_core.space import Space
+from kshot_core.space import Space, example
 from kshot_core.spaces import SPACES
 
 SPLITS = ("train", "valid", "test", "valid+test")
@@ -165,7 +165,7 @@ def check_frame(
     if wrong:
         raise UserError(
             f"{name}: {len(wrong)} rows are no {space.name} arch like "
-            f"{space.to_string(space.extremes()[1])[:120]}: {few(wrong)}; correct these lines, or "
+            f"{space.to_string(example(space))[:120]}: {few(wrong)}; correct these lines, or "
             "name a table of this space"
         )
     twice = np.flatnonzero(frame.index.duplicated())

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.memory import memory_bounded
 
 # The last six digits of a published file's MD5 stand in its name.
 PUBLISHED_MD5 = {
@@ -33,6 +34,8 @@ PUBLISHED_MD5 = {
 # Published files unpack to .4 MB; anything far beyond is not one of them.
 _MAX_UNPACKED_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 20
+# The published file of 2 GB takes 9 GB.
+_MEMORY_PER_BYTE = 20
 # What torch.save wrote before torch 1.6: magic number, format version, and facts of the machine,
 # each a pickle of its own, before the object.
 _TORCH_HEADER = [0x1950A86A20F9469CFC6C, 1001]
@@ -161,7 +164,8 @@ def load_pth(path: Path, report: Report = silent) -> dict[str, Any]:
         UserError: damaged, no such file, or asking for what such a file does not need.
     """
     try:
-        content = _load_zip(path) if zipfile.is_zipfile(path) else _load_old(path, report)
+        with memory_bounded(_MEMORY_PER_BYTE * path.stat().st_size):
+            content = _load_zip(path) if zipfile.is_zipfile(path) else _load_old(path, report)
     except _DAMAGE as error:
         raise _refused(path, error) from None
     except MemoryError:
@@ -181,7 +185,8 @@ def load_pbz2(path: Path) -> dict[str, Any]:
     try:
         with bz2.open(path) as file:
             data = file.read(_MAX_UNPACKED_BYTES + 1)
-        content = _Unpickler(io.BytesIO(data[:_MAX_UNPACKED_BYTES])).load()
+        with memory_bounded(_MEMORY_PER_BYTE * len(data)):
+            content = _Unpickler(io.BytesIO(data[:_MAX_UNPACKED_BYTES])).load()
     except (*_DAMAGE, MemoryError) as error:
         raise _refused(path, error) from None
     return _dictionary(path, content)

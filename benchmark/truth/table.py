@@ -30,7 +30,7 @@ import pandas as pd
 import pooch  # type: ignore[import-untyped]
 
 from benchmark.cli.errors import UserError
-from benchmark.records.files import write_atomically
+from benchmark.records.files import sha256, write_atomically, write_text
 from benchmark.truth.format import (
     SPLITS,
     TruthColumn,
@@ -40,6 +40,7 @@ from benchmark.truth.format import (
     to_frame,
 )
 from benchmark.truth.reading import few, read_rows
+from benchmark.truth.sums import check_sums, is_packed, sums_file
 from kshot_core.space import Arch, Listable, Space, compact
 
 __all__ = [
@@ -181,8 +182,10 @@ class TruthTable:
         """Read and check a table, of the architectures of ``of`` if it is given.
 
         Raises:
-            UserError: absent, truncated, not text, or breaking a rule; one line saying where.
+            UserError: absent, truncated, not text, or breaking a rule; one line saying where. Or
+                not as its checksum says, if it has one beside it.
         """
+        check_sums(path)
         rows = read_rows(path)
         first, *names = rows.header
         if first.lower() != "arch":
@@ -195,12 +198,20 @@ class TruthTable:
     def save(self, path: Path) -> None:
         """Write the table whole or not at all; equal tables give equal bytes.
 
+        Beside one that is not packed goes its checksum, as ``sha256sum`` writes and checks it.
+
         Raises:
             UserError: the suffix is not one of the format's, or the folder cannot be written to.
         """
         text = self.frame.to_csv(index_label="arch", lineterminator="\n")
         data = compress(text, path)
+        sums = sums_file(path)
+        # Not beside another table for a moment.
+        sums.unlink(missing_ok=True)
         write_atomically(path, lambda temporary: temporary.write_bytes(data))
+        if not is_packed(path):
+            # Packed files have a checksum of their own.
+            write_text(sums, f"{sha256(path)}  {path.name}\n")
 
     def _name(self) -> str:
         return f"truth table {self.path}" if self.path else "the truth table"

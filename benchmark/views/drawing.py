@@ -1,62 +1,46 @@
-"""Drawings of architectures (paper figures 10 and 11): a row of layers, or the graph of a cell."""
+"""Drawings of architectures (paper figures 10 and 11): a row of layers, or the graphs of cells.
+
+What there is to draw is the space's to say, see ``kshot_core.drawing``.
+"""
 
 from __future__ import annotations
 
-import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.patches import FancyArrowPatch, Patch, Rectangle
+from matplotlib.patches import Patch, Rectangle
 
 from benchmark.cli.errors import UserError
 from benchmark.config.space import SpaceSettings
+from benchmark.views.graphs import draw_graphs
 from benchmark.views.pictures import own_style, save_figure
-from kshot_core.spaces import MobileNetV2, NASBench201
-from kshot_core.spaces.mobilenetv2.network import Operation
-from kshot_core.spaces.nasbench201.many import EDGES
-from kshot_core.spaces.nasbench201.space import NONE, OPERATIONS, canonical
+from benchmark.views.style import KINDS
+from kshot_core.drawing import Block, Drawable, Drawing, Row
 
 __all__ = ["draw", "draw_all", "is_drawable", "save_figure"]
 
 Entry = tuple[SpaceSettings, str, str]
 """A space's settings, a title, and an architecture of it as text."""
 
-# Okabe & Ito's palette, which colour-blind readers can tell apart.
-_KERNELS = {3: "#0072B2", 5: "#009E73", 7: "#D55E00"}
 _FIXED = "#999999"
 _FAINT = "#dddddd"
 _SLOT_INCHES = 0.4
 _ROW_INCHES = 1.75
 # Boxes of few layers would be broad, and the legend would not fit.
 _LEAST_SLOTS = 17
-# A box's height by its expansion, and that of a layer that is one convolution.
-_HEIGHTS = {6: 1.0, 3: 0.62, 1: 0.34}
-_CONVOLUTION = 0.34
 _BOX = 0.36
 _CAP = 0.09
 _BAR_TOP, _BAR = -0.12, 0.46
-# A cell's nodes, drawn so that no two edges cross.
-_NODES = ((0.0, 0.0), (2.0, 2.0), (2.0, 0.8), (4.0, 0.0))
-_NODE_NAMES = ("in", "1", "2", "out")
-_CELL_INCHES = (3.4, 2.4)
-_CELLS_IN_A_ROW = 3
-_DEAD = "#cccccc"
-_EDGES = {
-    "none": ("", _DEAD),
-    "skip_connect": ("skip", "#666666"),
-    "nor_conv_1x1": ("1×1", "#0072B2"),
-    "nor_conv_3x3": ("3×3", "#D55E00"),
-    "avg_pool_3x3": ("pool", "#009E73"),
-}
+_IDENTITY = 0.17
 
 
-def is_drawable(space: str) -> bool:
-    """Whether there is a way to draw the architectures of the space of this name."""
-    return space in _DRAWN
+def is_drawable(settings: SpaceSettings) -> bool:
+    """Whether there is a way to draw the architectures of a space."""
+    return isinstance(settings.without_images(), Drawable)
 
 
 def draw(settings: SpaceSettings, archs: Sequence[tuple[str, str]]) -> Figure:
@@ -75,10 +59,10 @@ def draw(settings: SpaceSettings, archs: Sequence[tuple[str, str]]) -> Figure:
 def draw_all(entries: Sequence[Entry]) -> Figure:
     """Draw architectures of spaces of one kind, which may differ in their sizes.
 
-    MobileNetV2: a row each, a box for every layer in order. Colour is the kernel's size, height the
-    expansion, a black cap squeeze-and-excitation, a thin line the identity; the bar below is the
-    width, where it is searched. NAS-Bench-201: the cell's four nodes and the operations on its
-    edges; what does not reach the output is faint.
+    Rows: a row each, a box for every layer in order. Colour is the layer's kind (its kernel, say),
+    a black cap squeeze-and-excitation, a thin line the identity; the bar below is the width, where
+    it is searched. Graphs: nodes and the operations on the edges; what does not reach the output is
+    faint.
 
     Raises:
         UserError: no architecture, one that is not of its space, spaces of two kinds, or of a kind
@@ -87,60 +71,51 @@ def draw_all(entries: Sequence[Entry]) -> Figure:
     kinds = sorted({settings.space for settings, _, _ in entries})
     if len(kinds) != 1:
         raise UserError(f"one kind of space is drawn at a time, got {', '.join(kinds) or 'none'}")
-    if not is_drawable(kinds[0]):
-        raise UserError(f"drawn are {', '.join(_DRAWN)}, got {kinds[0]}")
+    titled = [(title, _drawing(settings, arch)) for settings, title, arch in entries]
     with own_style():
-        return _DRAWN[kinds[0]](entries)
+        rows = [(title, drawing) for title, drawing in titled if isinstance(drawing, Row)]
+        if rows:
+            return _draw_rows(rows)
+        return draw_graphs([(title, d) for title, d in titled if not isinstance(d, Row)])
 
 
-def _draw_rows(entries: Sequence[Entry]) -> Figure:
-    spaces = [_mobilenetv2(settings) for settings, _, _ in entries]
-    num_slots = max(_LEAST_SLOTS, *(space.num_layers + 3 for space in spaces))
+def _drawing(settings: SpaceSettings, text: str) -> Drawing:
+    space = settings.without_images()
+    if not isinstance(space, Drawable):
+        raise UserError(f"architectures of {settings.space} cannot be drawn: it has no drawing()")
+    try:
+        return space.drawing(space.from_string(text))
+    except ValueError as error:
+        raise UserError(f"cannot draw {text[:40]!r}: {error}") from None
+
+
+def _draw_rows(titled: Sequence[tuple[str, Row]]) -> Figure:
+    num_slots = max(_LEAST_SLOTS, *(len(row.blocks) for _, row in titled))
     width = _SLOT_INCHES * num_slots + 0.9
     figure = Figure(
-        figsize=(width, _ROW_INCHES * len(entries) + 0.75),
+        figsize=(width, _ROW_INCHES * len(titled) + 0.75),
         layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.06),
     )
-    rows = figure.subplots(len(entries), 1, squeeze=False).flatten().tolist()
-    for axes, space, (_, title, arch) in zip(rows, spaces, entries, strict=True):
-        _draw_layers(axes, space, arch, num_slots)
+    panels = figure.subplots(len(titled), 1, squeeze=False).flatten().tolist()
+    for axes, (title, row) in zip(panels, titled, strict=True):
+        _draw_row(axes, row, num_slots)
         # About as many characters as fit between the axis' labels and the edge.
         axes.set_title(textwrap.fill(title, int(12.9 * (width - 0.7))), loc="left", fontsize=9)
-    _explain(figure, any(len(space.factors) > 1 for space in spaces))
+    _explain(figure, [row for _, row in titled])
     return figure
 
 
-def _draw_layers(axes: Axes, space: MobileNetV2, text: str, num_slots: int) -> None:
+def _draw_row(axes: Axes, row: Row, num_slots: int) -> None:
     """One architecture: operations above the zero line, widths below."""
-    try:
-        arch = space.from_string(text)
-    except ValueError as error:
-        raise UserError(f"cannot draw {text[:40]!r}: {error}") from None
-    operations = space.operations(arch)
-    strides = [stride if at == 0 else 1 for _, num, stride in space.stages for at in range(num)]
-    head = space.num_layers + 2
-    for slot, stride in enumerate([space.stem_stride, 1, *strides]):
-        if stride > 1:
+    for slot, block in enumerate(row.blocks):
+        if block.is_strided:
             axes.scatter([slot], [1.26], marker="v", s=16, color="black", linewidths=0)
-    for slot, name in ((0, "3"), (head, "1")):
-        _box(axes, slot, _CONVOLUTION, _FIXED, name)
-    for slot, operation in enumerate([Operation(3), *operations], start=1):
-        _draw_operation(axes, slot, operation, fixed=slot == 1)
-    start = 2
-    for channels, num, _ in space.stages:
-        axes.axvline(start - 0.5, color=_FAINT, linewidth=0.8, zorder=0)
-        axes.text(start + num / 2 - 0.5, 1.45, str(channels), fontsize=7, ha="center", va="center")
-        start += num
-    axes.axvline(start - 0.5, color=_FAINT, linewidth=0.8, zorder=0)
-    for slot, channels in ((0, space.stem), (1, space.first), (head, space.head)):
-        axes.text(slot, 1.45, str(channels), fontsize=7, ha="center", va="center")
-    searched = len(space.factors) > 1
-    if searched:
-        passed_on = {at + 2 for at, operation in enumerate(operations) if operation.kernel == 0}
-        for slot, choice in enumerate(arch[space.num_layers :]):
-            if slot not in passed_on:
-                _draw_width(axes, slot, space.factors[choice])
-    names = ["stem", "first", *(str(layer + 1) for layer in range(space.num_layers)), "head"]
+        _draw_block(axes, slot, block)
+        if block.width is not None:
+            _draw_width(axes, slot, block.width)
+    _draw_stages(axes, [block.stage for block in row.blocks])
+    searched = _has_widths(row)
+    names = [block.name for block in row.blocks]
     axes.set_xticks(range(len(names)), names, fontsize=7)
     axes.set_yticks(
         [1.45, 0.5, _BAR_TOP - _BAR / 2][: 2 + searched],
@@ -153,22 +128,32 @@ def _draw_layers(axes: Axes, space: MobileNetV2, text: str, num_slots: int) -> N
     axes.spines[:].set_visible(False)
 
 
-def _draw_operation(axes: Axes, slot: int, operation: Operation, *, fixed: bool) -> None:
-    if operation.kernel == 0:
-        axes.plot([slot - 0.5, slot + 0.5], [0.17, 0.17], color="black", linewidth=1)
+def _draw_stages(axes: Axes, stages: Sequence[str]) -> None:
+    """What neighbouring layers have in common, between lines."""
+    start = 0
+    for slot in range(1, len(stages) + 1):
+        if slot == len(stages) or stages[slot] != stages[start]:
+            middle = (start + slot - 1) / 2
+            axes.text(middle, 1.45, stages[start], fontsize=7, ha="center", va="center")
+            if slot < len(stages):
+                axes.axvline(slot - 0.5, color=_FAINT, linewidth=0.8, zorder=0)
+            start = slot
+
+
+def _draw_block(axes: Axes, slot: int, block: Block) -> None:
+    if block.height == 0:
+        ends = [slot - 0.5, slot + 0.5]
+        axes.plot(ends, [_IDENTITY, _IDENTITY], color="black", linewidth=1)
         return
-    height = _HEIGHTS[operation.expansion]
-    colour = _FIXED if fixed else _KERNELS[operation.kernel]
-    _box(axes, slot, height, colour, str(operation.kernel))
-    if operation.excites:
-        cap = Rectangle((slot - _BOX, height), 2 * _BOX, _CAP, facecolor="black", linewidth=0)
-        axes.add_patch(cap)
-
-
-def _box(axes: Axes, slot: int, height: float, colour: str, kernel: str) -> None:
-    box = Rectangle((slot - _BOX, 0), 2 * _BOX, height, facecolor=colour, linewidth=0)
+    colour = KINDS[block.kind - 1] if block.kind else _FIXED
+    box = Rectangle((slot - _BOX, 0), 2 * _BOX, block.height, facecolor=colour, linewidth=0)
     axes.add_patch(box)
-    axes.text(slot, height / 2, kernel, fontsize=7, ha="center", va="center", color="white")
+    axes.text(
+        slot, block.height / 2, block.label, fontsize=7, ha="center", va="center", color="white"
+    )
+    if block.has_cap:
+        foot = (slot - _BOX, block.height)
+        axes.add_patch(Rectangle(foot, 2 * _BOX, _CAP, facecolor="black", linewidth=0))
 
 
 def _draw_width(axes: Axes, slot: int, factor: float) -> None:
@@ -184,19 +169,26 @@ def _draw_width(axes: Axes, slot: int, factor: float) -> None:
     )  # fmt: skip
 
 
-def _explain(figure: Figure, widths: bool) -> None:
-    """The legend of rows."""
+def _explain(figure: Figure, rows: Sequence[Row]) -> None:
+    """The legend of rows: what occurs in them."""
+    blocks = [block for row in rows for block in row.blocks]
     handles: list[Patch | Line2D] = [
-        Patch(facecolor=colour, label=f"kernel {size}×{size}") for size, colour in _KERNELS.items()
+        Patch(facecolor=colour, label=name)
+        for colour, name in zip(KINDS, rows[0].kinds, strict=False)
     ]
-    handles += [
-        Patch(facecolor=_FIXED, label="not searched"),
-        Patch(facecolor="black", label="cap: squeeze-and-excitation"),
-        Line2D([], [], color="black", linewidth=1, label="identity"),
-        Line2D([], [], color="black", marker="v", linestyle="", markersize=4, label="stride 2"),
-        Patch(facecolor="none", label="tall: expansion 6, low: 3"),
-    ]
-    if widths:
+    if any(block.kind == 0 and block.height for block in blocks):
+        handles.append(Patch(facecolor=_FIXED, label="not searched"))
+    if any(block.has_cap for block in blocks):
+        handles.append(Patch(facecolor="black", label="cap: squeeze-and-excitation"))
+    if any(block.height == 0 for block in blocks):
+        handles.append(Line2D([], [], color="black", linewidth=1, label="identity"))
+    if any(block.is_strided for block in blocks):
+        handles.append(
+            Line2D([], [], color="black", marker="v", linestyle="", markersize=4, label="stride 2")
+        )
+    if rows[0].note:
+        handles.append(Patch(facecolor="none", label=rows[0].note))
+    if any(map(_has_widths, rows)):
         handles.append(Patch(facecolor="#777777", label="width: share of the channels"))
     figure.legend(
         handles=handles, loc="outside lower center", ncols=5, frameon=False, fontsize=8,
@@ -204,69 +196,5 @@ def _explain(figure: Figure, widths: bool) -> None:
     )  # fmt: skip
 
 
-def _mobilenetv2(settings: SpaceSettings) -> MobileNetV2:
-    space = settings.without_images()
-    assert isinstance(space, MobileNetV2)
-    return space
-
-
-def _draw_cells(entries: Sequence[Entry]) -> Figure:
-    num_columns = min(len(entries), _CELLS_IN_A_ROW)
-    num_rows = math.ceil(len(entries) / num_columns)
-    figure = Figure(
-        figsize=(_CELL_INCHES[0] * num_columns, _CELL_INCHES[1] * num_rows + 0.3),
-        layout=ConstrainedLayoutEngine(h_pad=0.08, w_pad=0.08),
-    )
-    panels = figure.subplots(num_rows, num_columns, squeeze=False).flatten().tolist()
-    for spare in panels[len(entries) :]:
-        spare.remove()
-    for axes, (_, title, arch) in zip(panels, entries, strict=False):
-        _draw_cell(axes, arch)
-        axes.set_title(textwrap.fill(title, 46), fontsize=9)
-    figure.legend(
-        handles=[
-            Line2D([], [], color=_DEAD, label="does not reach the output"),
-            Line2D([], [], color=_DEAD, linestyle=":", label="none"),
-        ],
-        loc="outside lower center", ncols=2, frameon=False, fontsize=8,
-    )  # fmt: skip
-    return figure
-
-
-def _draw_cell(axes: Axes, text: str) -> None:
-    """A cell's nodes and edges."""
-    try:
-        arch = NASBench201().from_string(text)
-    except ValueError as error:
-        raise UserError(f"cannot draw {text[:40]!r}: {error}") from None
-    live = canonical(arch)
-    for (source, target), choice, alive in zip(EDGES, arch, live, strict=True):
-        label, colour = _EDGES[OPERATIONS[choice]]
-        faint = alive == NONE
-        axes.add_patch(
-            FancyArrowPatch(
-                _NODES[source], _NODES[target], arrowstyle="-|>", mutation_scale=11,
-                shrinkA=11, shrinkB=11, color=_DEAD if faint else colour,
-                linewidth=1.0 if faint else 1.8, linestyle=":" if choice == NONE else "-",
-            )
-        )  # fmt: skip
-        (x, y), (to_x, to_y) = _NODES[source], _NODES[target]
-        axes.text(
-            0.5 * (x + to_x), 0.5 * (y + to_y), label, fontsize=8, ha="center", va="center",
-            color="#aaaaaa" if faint else colour,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
-        )  # fmt: skip
-    for (x, y), name in zip(_NODES, _NODE_NAMES, strict=True):
-        axes.text(
-            x, y, name, fontsize=8, ha="center", va="center",
-            bbox={"boxstyle": "circle,pad=0.3", "facecolor": "#eeeeee", "edgecolor": "black"},
-        )  # fmt: skip
-    axes.set_xlim(-0.5, 4.5)
-    axes.set_ylim(-0.4, 2.3)
-    axes.set_axis_off()
-
-
-_DRAWN: dict[str, Callable[[Sequence[Entry]], Figure]] = {
-    "mobilenetv2": _draw_rows,
-    "nasbench201": _draw_cells,
-}
+def _has_widths(row: Row) -> bool:
+    return any(block.width is not None for block in row.blocks)

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 # Okabe & Ito's palette without black (paper's figures) and without yellow (faint on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+KINDS = (COLOURS[0], COLOURS[2], COLOURS[1], *COLOURS[3:])
+"""Of the kinds of what is drawn of an architecture, from 1 on."""
 LINES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 NEUTRAL = "#666666"

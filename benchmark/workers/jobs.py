@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from benchmark.cli.stopping import StoppedError, take_signals
+
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
@@ -52,6 +54,7 @@ def _end_after(process: Any) -> None:
 
 def _start_worker() -> None:
     one_thread()
+    take_signals(forces=False)
     end_with_parent()
 
 
@@ -75,7 +78,10 @@ def run_threads(
     with ThreadPoolExecutor(len(work), initializer=prepare) as executor:
         futures = [executor.submit(one) for one in work]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
+            ended = wait(futures, return_when=FIRST_EXCEPTION).done
+            if any(isinstance(one.exception(), StoppedError) for one in ended):
+                # The others were asked too, and save what they have.
+                wait(futures)
         finally:
             stop()
     errors = [error for future in futures if (error := future.exception()) is not None]

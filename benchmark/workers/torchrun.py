@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -49,3 +49,32 @@ def processes(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
         yield Processes(Part(dist.get_rank(), dist.get_world_size())), device
     finally:
         dist.destroy_process_group()
+
+
+_STEPS_BETWEEN = 8
+
+
+def agreed_stop(processes: Processes, asked: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether to stop after a step, the same answer in all processes that train together.
+
+    Args:
+        processes: which they are; several exchange their answers at every eighth step.
+        asked: whether this one was asked to stop.
+    """
+    if processes.part.num == 1:
+        return asked
+    num_asked = 0
+
+    def stop() -> bool:
+        nonlocal num_asked
+        num_asked += 1
+        if num_asked % _STEPS_BETWEEN:
+            return False
+        return bool(processes.total(torch.tensor([float(asked())], device=device)).item())
+
+    device = torch.device("cuda", torch.cuda.current_device()) if _on_gpu() else torch.device("cpu")
+    return stop
+
+
+def _on_gpu() -> bool:
+    return dist.get_backend() == "nccl"

@@ -91,7 +91,7 @@ def score_one(
     so that a score does not depend on which other architectures are asked for. A state that the
     task carries starts afresh, and goes through the batches in their order.
     """
-    code = sharing([arch])[0].to(batches[0][0].device)
+    code = sharing([arch])[0].to(batches[0][0].device, non_blocking=True)
     totals: list[torch.Tensor] = []
     state: torch.Tensor | None = None
     with shared.merged(code) as network:
@@ -133,7 +133,7 @@ def score_ensemble(
     # A member merges once for all batches, so that members are the outer loop.
     outputs: list[list[torch.Tensor]] = [[] for _ in batches]
     for shared, sharing in members:
-        code = sharing([arch])[0].to(batches[0][0].device)
+        code = sharing([arch])[0].to(batches[0][0].device, non_blocking=True)
         with shared.merged(code) as network:
             for (x, _), output in zip(batches, outputs, strict=True):
                 with precise(x.device, precision):
@@ -171,7 +171,7 @@ def score_several(
         each = (score_one(shared, sharing, arch, batches, precision, task) for arch in archs)
         return torch.stack(list(each))
     m = len(archs)
-    codes = sharing(archs).to(batches[0][0].device)
+    codes = sharing(archs).to(batches[0][0].device, non_blocking=True)
     weights = shared.merging(codes)
     totals: list[torch.Tensor] = []
     for x, y in batches:

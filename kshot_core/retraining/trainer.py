@@ -26,8 +26,9 @@ from kshot_core.names import check_one_of
 from kshot_core.retraining.rmsprop import RMSProp
 from kshot_core.streams import stream
 from kshot_core.tasks.batches import TrainingBatches
-from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.images import CLASSIFICATION, ImageSet
 from kshot_core.tasks.task import at_least_float32
+from kshot_core.training.passes import Epoch, Interrupted, Stop, go_on
 from kshot_core.training.precision import PRECISIONS, precise
 from kshot_core.training.states import part_of, refused_if_unfit, statistics_of
 from kshot_core.training.trainer import DivergedError
@@ -118,6 +119,7 @@ class Retraining:
         recipe: settings.
         seed: of the order of images and their augmentation.
         average: exchanges tensors with the other processes.
+        stop: asked after every step whether to stop there; all processes get the same answer.
 
     Raises:
         ValueError: there are fewer images than a batch has.
@@ -130,11 +132,13 @@ class Retraining:
         recipe: RetrainRecipe,
         seed: int,
         average: Average = _leave,
+        stop: Stop = go_on,
     ) -> None:
         self.steps_per_epoch = len(images) // recipe.batch_size
         if self.steps_per_epoch < 1:
             raise ValueError(f"batch_size {recipe.batch_size} is more than {len(images)} images")
         self.network, self.images, self.recipe, self.average = network, images, recipe, average
+        self.stop = stop
         self.averaged = copy.deepcopy(network).requires_grad_(False)
         self.optimizer = RMSProp(
             network.parameters(),
@@ -148,30 +152,36 @@ class Retraining:
         self._counting = [pair for pair in pairs if not pair[0].is_floating_point()]
         self.stream = stream(seed, "retraining batches")
         self.epoch = self.num_steps = 0
+        sizes, streams = {"batches": recipe.batch_size}, {"batches": self.stream}
+        self._under_way = Epoch(images, sizes, streams, carries=False)
 
     def run_epoch(self) -> dict[str, float]:
-        """Train one epoch.
+        """Train one epoch, or the rest of one that was stopped.
 
         Returns:
             epoch (from 1), mean ``loss`` with smoothed labels, ``learning_rate`` of the last step,
             and ``num_steps`` of the whole training so far.
 
         Raises:
-            DivergedError: the loss was not finite.
+            DivergedError: the loss was not finite, or exploded.
+            Interrupted: ``stop`` said so; the state is that between two steps.
         """
         self.network.train()
-        losses, rate = [], 0.0
-        batches = self.images.training_batches(self.recipe.batch_size, self.stream)
-        for index, (x, y) in enumerate(batches):
-            rate = self.recipe.learning_rate_at(self.epoch + index / self.steps_per_epoch)
-            losses.append(self._step(x, y, rate))
-        mean = torch.stack(losses).mean()
-        self.average([mean, *statistics_of(self.network), *statistics_of(self.averaged)])
+        batches = self._under_way.batches("batches")
+        for x, y, _ in batches:
+            self._under_way.add({"loss": self._step(x, y, self._rate(batches.num_done))})
+            if self.stop():
+                # What each process has of its own becomes what all have, as at an epoch's end.
+                self.average([*self._under_way.figures(), *self._statistics()])
+                raise Interrupted
+        rate = self._rate(batches.num_done)
+        mean = self._under_way.finish()[0]["loss"]
+        self.average([mean, *self._statistics()])
         self.epoch += 1
         loss = mean.item()
-        if not math.isfinite(loss):
+        if not loss <= CLASSIFICATION.exploded:
             raise DivergedError(
-                f"the loss is {loss} in epoch {self.epoch}: training diverged; "
+                f"the loss is {loss:g} in epoch {self.epoch}: training diverged; "
                 "lower the learning rate"
             )
         return {
@@ -180,6 +190,13 @@ class Retraining:
             "learning_rate": rate,
             "num_steps": self.num_steps,
         }
+
+    def _rate(self, num_done: int) -> float:
+        """The learning rate of the last of so many steps of this epoch."""
+        return self.recipe.learning_rate_at(self.epoch + (num_done - 1) / self.steps_per_epoch)
+
+    def _statistics(self) -> list[Tensor]:
+        return [*statistics_of(self.network), *statistics_of(self.averaged)]
 
     def _step(self, x: Tensor, y: Tensor, rate: float) -> Tensor:
         """One step; returns the loss, detached."""
@@ -211,6 +228,7 @@ class Retraining:
         state |= {f"momentum/{at}": value for at, value in enumerate(self.optimizer.momenta)}
         state["stream"] = self.stream.get_state()
         state["counts"] = torch.tensor([self.epoch, self.num_steps])
+        state |= self._under_way.state()
         return {name: value.clone() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -230,6 +248,7 @@ class Retraining:
                     value.copy_(state[f"{label}/{at}"].view_as(value))
             self.stream.set_state(state["stream"].cpu())
             self.epoch, self.num_steps = state["counts"].tolist()
+            self._under_way.restore(state, next(self.network.parameters()).device)
 
 
 @torch.no_grad()

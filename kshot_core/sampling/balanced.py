@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import torch
 
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, Space, listing
 
 _MOST_ARCHS = 1_000_000
 
@@ -21,16 +19,14 @@ class Balanced:
     """
 
     def __init__(self, space: Space) -> None:
-        size = 1
-        for num in space.num_choices:
-            size *= num
-        if size > _MOST_ARCHS:
+        archs = listing(space, _MOST_ARCHS)
+        if archs is None:
             raise ValueError(
                 f"balanced sampling lists the space and takes at most {_MOST_ARCHS} "
-                f"architectures, {space.name} has {size:.3g}"
+                f"architectures, {space.name} has more"
             )
         kinds: dict[int, list[Arch]] = {}
-        for arch in product(*map(range, space.num_choices)):
+        for arch in archs:
             if space.is_valid(arch):
                 kinds.setdefault(space.num_convolutions(arch), []).append(arch)
         self.kinds = [kinds[num] for num in sorted(kinds)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from kshot_core.sampling.uniform import uniform_arch
 from kshot_core.space import Arch, Space
 
 
@@ -20,6 +19,5 @@ class Valid:
     def __call__(self, generator: torch.Generator) -> tuple[Arch, ...]:
         """One architecture, drawn again until it is valid."""
         while True:
-            arch = uniform_arch(self.space.num_choices, generator)
-            if self.space.is_valid(arch):
+            if self.space.is_valid(arch := self.space.sample(generator)):
                 return (arch,)

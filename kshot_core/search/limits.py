@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, PricedSpace, Space
 
 _Item = TypeVar("_Item")
 
@@ -53,7 +53,7 @@ class Limits:
         if (self.min_flops or 0) > (self.max_flops or math.inf):
             raise ValueError(f"min_flops {self.min_flops} is above max_flops {self.max_flops}")
 
-    def excess(self, space: Space, arch: Arch) -> float:
+    def excess(self, space: PricedSpace, arch: Arch) -> float:
         """How far ``arch`` is outside, each limit's excess as a share of it, added; 0 within."""
         total = 0.0
         if self.max_flops is not None or self.min_flops is not None:
@@ -66,7 +66,7 @@ class Limits:
             total += max(0, space.params(arch) - self.max_params) / self.max_params
         return total
 
-    def allow(self, space: Space, arch: Arch) -> bool:
+    def allow(self, space: PricedSpace, arch: Arch) -> bool:
         """Whether ``arch`` keeps to every limit."""
         return self.excess(space, arch) == 0
 
@@ -80,7 +80,7 @@ class Limits:
         return " and ".join(given) or "no limits"
 
 
-def check_reachable(space: Space, limits: Limits) -> None:
+def check_reachable(space: PricedSpace, limits: Limits) -> None:
     """Refuse limits that no architecture can keep.
 
     Each limit is held against what the space reaches; two that only clash with each other, such
@@ -100,7 +100,7 @@ def check_reachable(space: Space, limits: Limits) -> None:
         raise _unreachable(Limits(max_params=limits.max_params), params)
 
 
-def sample_within(space: Space, limits: Limits, generator: Random) -> Arch:
+def sample_within(space: PricedSpace, limits: Limits, generator: Random) -> Arch:
     """A random valid architecture within the limits, as uniform as the module says.
 
     Raises:
@@ -119,17 +119,17 @@ def none_found(limits: Limits) -> ValueError:
     return ValueError(f"found no architecture of {limits}: widen the limits")
 
 
-def draw_within(space: Space, limits: Limits, generator: Random) -> Arch | None:
+def draw_within(space: PricedSpace, limits: Limits, generator: Random) -> Arch | None:
     """``sample_within`` of limits that are known to be in reach; ``None``: found nothing."""
     for _ in range(_DRAWS):
-        arch = _uniform(space, generator)
+        arch = space.sample(generator)
         if space.is_valid(arch) and limits.allow(space, arch):
             return arch
     for _ in range(_STARTS):
         if (start := _valid(space, generator)) is None:
             continue
         cheaper = _cheapened(space, limits, start, generator)
-        led = _led(space, limits, cheaper if space.is_valid(cheaper) else start, generator)
+        led = _led(space, limits, cheaper if is_path(space, cheaper) else start, generator)
         if led is not None:
             return _walked(space, limits, led, generator)
     # The cheapest keeps any upper limit that can be kept.
@@ -137,16 +137,17 @@ def draw_within(space: Space, limits: Limits, generator: Random) -> Arch | None:
     return least if space.is_valid(least) and limits.allow(space, least) else None
 
 
-def _uniform(space: Space, generator: Random) -> Arch:
-    return tuple(int(generator.random() * num) for num in space.num_choices)
+def is_path(space: Space, arch: Arch) -> bool:
+    """Whether choices make an architecture of the space whose output depends on its input."""
+    return space.contains(arch) and space.is_valid(arch)
 
 
-def _valid(space: Space, generator: Random) -> Arch | None:
-    draws = (_uniform(space, generator) for _ in range(_DRAWS))
+def _valid(space: PricedSpace, generator: Random) -> Arch | None:
+    draws = (space.sample(generator) for _ in range(_DRAWS))
     return next((arch for arch in draws if space.is_valid(arch)), None)
 
 
-def _cheapened(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch:
+def _cheapened(space: PricedSpace, limits: Limits, arch: Arch, generator: Random) -> Arch:
     """``arch`` with the cheapest choices at sites in random order, few enough to stay below."""
     upper = Limits(max_flops=limits.max_flops, max_params=limits.max_params)
     if upper.allow(space, arch):
@@ -162,14 +163,14 @@ def _cheapened(space: Space, limits: Limits, arch: Arch, generator: Random) -> A
     few, enough = 0, len(arch)
     while enough - few > 1:
         half = (few + enough) // 2
-        if upper.allow(space, replaced(half)):
+        if space.contains(one := replaced(half)) and upper.allow(space, one):
             enough = half
         else:
             few = half
     return replaced(enough)
 
 
-def _led(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch | None:
+def _led(space: PricedSpace, limits: Limits, arch: Arch, generator: Random) -> Arch | None:
     """``arch`` led within by single changes in random order; ``None`` at a dead end."""
     changes = [(site, at) for site, num in enumerate(space.num_choices) for at in range(num)]
     excess = limits.excess(space, arch)
@@ -177,6 +178,8 @@ def _led(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch | 
         before = excess
         for site, choice in _shuffled(changes, generator):
             changed = (*arch[:site], choice, *arch[site + 1 :])
+            if not space.contains(changed):
+                continue
             after = limits.excess(space, changed)
             if after < excess and space.is_valid(changed):
                 arch, excess = changed, after
@@ -187,7 +190,7 @@ def _led(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch | 
     return arch
 
 
-def _walked(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch:
+def _walked(space: PricedSpace, limits: Limits, arch: Arch, generator: Random) -> Arch:
     """``arch`` after random steps within: one or two sites drawn anew each."""
     # At a limit most single changes lead out; of two, one can pay for the other.
     for _ in range(_STEPS_PER_SITE * len(arch)):
@@ -196,7 +199,7 @@ def _walked(space: Space, limits: Limits, arch: Arch, generator: Random) -> Arch
             site = int(generator.random() * len(arch))
             changed[site] = int(generator.random() * space.num_choices[site])
         step = tuple(changed)
-        if space.is_valid(step) and limits.allow(space, step):
+        if is_path(space, step) and limits.allow(space, step):
             arch = step
     return arch
 

@@ -9,9 +9,10 @@ leaves open, and what was decided:
 * Survivors are as many as a generation has architectures, out of the survivors so far and the
   generation. Equal crowding distances are settled in favour of the younger architecture.
 * Half of a generation are mutants of one parent, each site drawn anew with probability 0.1, and
-  half are crossings of two, each site from either. Whatever leaves the limits or was scored before
-  is made again, a hundred times. Then a crossing gives way to a mutant, since parents may have
-  grown too alike to have other children, and a mutant to a random architecture.
+  half are crossings of two, each site from either. Whatever is no architecture of the space, leaves
+  the limits or was scored before is made again, a hundred times. Then a crossing gives way to a
+  mutant, since parents may have grown too alike to have other children, and a mutant to a random
+  architecture.
 * No architecture is scored twice; equal networks whose codes differ are two. When nothing new is
   found a generation has fewer architectures, and one that would have none ends the search.
 
@@ -31,7 +32,7 @@ from kshot_core.checks import check_at_least
 from kshot_core.search.limits import Limits, check_reachable, none_found
 from kshot_core.search.survival import Survivors
 from kshot_core.search.variation import Unseen, cross, mutate, nothing
-from kshot_core.space import Arch, Space
+from kshot_core.space import Arch, PricedSpace
 from kshot_core.streams import derive_seed
 
 Scorer = Callable[[Sequence[Arch]], Sequence[tuple[float, float]]]
@@ -99,7 +100,7 @@ class Method(Protocol):
 
     def __call__(
         self,
-        space: Space,
+        space: PricedSpace,
         score: Scorer,
         limits: Limits,
         settings: SearchSettings,
@@ -111,7 +112,7 @@ class Method(Protocol):
 
 
 def nsga2(
-    space: Space,
+    space: PricedSpace,
     score: Scorer,
     limits: Limits,
     settings: SearchSettings,
@@ -123,7 +124,7 @@ def nsga2(
 
 
 def random_search(
-    space: Space,
+    space: PricedSpace,
     score: Scorer,
     limits: Limits,
     settings: SearchSettings,
@@ -165,7 +166,7 @@ class _Search:
 
     def __init__(
         self,
-        space: Space,
+        space: PricedSpace,
         score: Scorer,
         limits: Limits,
         settings: SearchSettings,

@@ -7,13 +7,11 @@ stands for both, with its own cost and as it was drawn.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterator
-from itertools import product
 from random import Random
 
-from kshot_core.search.limits import Limits, draw_within
-from kshot_core.space import Arch, Space
+from kshot_core.search.limits import Limits, draw_within, is_path
+from kshot_core.space import Arch, PricedSpace, Space, listing
 
 _TRIES = 100  # of one way to make a child
 _DRAWS = 20  # random architectures, before those that are left are looked for
@@ -21,7 +19,11 @@ _MOST_LISTED = 100_000
 
 
 def mutate(arch: Arch, space: Space, rate: float, generator: Random) -> Arch:
-    """``arch`` with each site drawn anew with probability ``rate`` (Guo et al., 2020)."""
+    """``arch`` with each site drawn anew with probability ``rate`` (Guo et al., 2020).
+
+    Not always an architecture of the space, as of ``cross`` and ``single_changes``: where sites are
+    not free ``Unseen`` makes another one.
+    """
     return tuple(
         int(generator.random() * num) if generator.random() < rate else choice
         for choice, num in zip(arch, space.num_choices, strict=True)
@@ -65,7 +67,7 @@ class Unseen:
 
     def __init__(
         self,
-        space: Space,
+        space: PricedSpace,
         limits: Limits,
         generator: Random,
         reads: Callable[[Arch], Hashable] = nothing,
@@ -75,12 +77,10 @@ class Unseen:
         self._seen: set[Hashable] = set()
         self._taken: list[Arch] = []
         self._num_explored = 0
+        everything = listing(space, _MOST_LISTED)
+        self._is_listed = everything is not None
         # Architectures that will do, unless they were taken since.
-        self._left: list[Arch] = []
-        self._is_listed = math.prod(space.num_choices) <= _MOST_LISTED
-        if self._is_listed:
-            everything = product(*map(range, space.num_choices))
-            self._left = [arch for arch in everything if self._will_do(arch)]
+        self._left = [arch for arch in everything or () if self._will_do(arch)]
 
     def fresh(self) -> Arch | None:
         """A new random architecture."""
@@ -122,7 +122,7 @@ class Unseen:
         return self._identity(arch) not in self._seen
 
     def _will_do(self, arch: Arch) -> bool:
-        new = self._is_new(arch) and self.space.is_valid(arch)
+        new = is_path(self.space, arch) and self._is_new(arch)
         return new and self.limits.allow(self.space, arch)
 
     def _take(self, arch: Arch) -> Arch:

@@ -45,7 +45,7 @@ class RandomCodes(Sharing):
 
     def forward(self, archs: Sequence[Arch]) -> Tensor:
         """Codes (A, K)."""
-        onehot = encode(archs, self.num_choices).to(self.logits.device)
+        onehot = encode(archs, self.num_choices).to(self.logits.device, non_blocking=True)
         return (onehot @ self.logits).softmax(1)
 
     def reads(self, arch: Arch) -> Hashable:

@@ -23,7 +23,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.space import Arch, check_arch
+from kshot_core.drawing import Block, Row
+from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import ConvBN, InvertedResidual, Layer, Operation
 
 CHOICES = (Operation(0), Operation(3, 3), Operation(5, 6))
@@ -78,21 +80,30 @@ class NASBenchMacro:
         """None: widths are fixed."""
         return ()
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """Identities throughout; the largest blocks throughout."""
         return (0,) * NUM_LAYERS, (len(CHOICES) - 1,) * NUM_LAYERS
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch``: in a supernet no two are the same function of the weights."""
-        return arch
+        return check_arch(arch, self.num_choices)
 
     def is_valid(self, arch: Arch) -> bool:
         """Always: whatever is chosen, the image reaches the classifier."""
+        check_arch(arch, self.num_choices)
         return True
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of layers that are not the identity, 0..8."""
-        return sum(choice > 0 for choice in arch)
+        return sum(choice > 0 for choice in check_arch(arch, self.num_choices))
 
     def layers(self) -> tuple[Layer, ...]:
         """Stride and channels of the eight layers."""
@@ -117,7 +128,7 @@ class NASBenchMacro:
         weights = 9 * self.image_channels * self.stem
         flops, params = weights * size**2, weights + 2 * self.stem
         layers = self.layers()
-        for choice, layer in zip(arch, layers, strict=True):
+        for choice, layer in zip(check_arch(arch, self.num_choices), layers, strict=True):
             operation = CHOICES[choice]
             after = -(-size // layer.stride)
             if operation.kernel:
@@ -137,7 +148,7 @@ class NASBenchMacro:
 
     def to_string(self, arch: Arch) -> str:
         """The benchmark's text, a digit for each layer: ``01201201``."""
-        return "".join(map(str, arch))
+        return "".join(map(str, check_arch(arch, self.num_choices)))
 
     def from_string(self, text: str) -> Arch:
         """Parse the benchmark's text. Raises ``ValueError`` saying what is wrong with it."""
@@ -154,7 +165,7 @@ class NASBenchMacro:
 
     def index(self, arch: Arch) -> int:
         """The row 0..6,560 of an architecture in the table."""
-        return int(self.to_string(check_arch(arch, self.num_choices)), len(CHOICES))
+        return int(self.to_string(arch), len(CHOICES))
 
     def from_index(self, index: int) -> Arch:
         """The architecture of a row of the table. Raises ``ValueError`` outside 0..6,560."""
@@ -167,6 +178,19 @@ class NASBenchMacro:
         """Group of a supernet parameter: those of one choice in one layer serve together."""
         parts = name.split(".")
         return "-".join(["layer", *parts[1:3]]) if parts[0] == "layers" else "fixed"
+
+    def drawing(self, arch: Arch) -> Row:
+        """Stem, eight layers, head. The identity of a strided layer is a 1×1 convolution."""
+        layers = zip(check_arch(arch, self.num_choices), self.layers(), strict=True)
+        blocks = [Block("stem", "3", 0, FLAT, str(self.stem))]
+        for at, (choice, layer) in enumerate(layers, start=1):
+            stage = str(layer.outputs)
+            if choice == 0 and layer.stride > 1:
+                blocks.append(Block(str(at), "1", 0, FLAT, stage, is_strided=True))
+            else:
+                blocks.append(block(str(at), CHOICES[choice], stage, layer.stride))
+        blocks.append(Block("head", "1", 0, FLAT, str(self.head)))
+        return Row(tuple(blocks), KERNELS[:2], "tall: expansion 6, low: 3")
 
     def supernet(self) -> nn.Module:
         """The weight-sharing network of all architectures, called as ``supernet(images, arch)``."""
@@ -227,7 +251,7 @@ class Supernet(_Network):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
-        return self.compute(x, arch)
+        return self.compute(x, check_arch(arch, (len(CHOICES),) * NUM_LAYERS))
 
 
 class Standalone(_Network):

@@ -20,8 +20,10 @@ from functools import cached_property
 from torch import Tensor, nn
 
 from kshot_core.checks import check_above_zero, check_at_least
-from kshot_core.space import Arch, check_arch, compact
+from kshot_core.drawing import Block, Row
+from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces.mobilenetv2.cost import network_cost
+from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths
 from kshot_core.spaces.mobilenetv2.text import positions, text_of
 
@@ -105,6 +107,14 @@ class Proxyless:
         """None: widths are fixed."""
         return ()
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """Skipping wherever it can be, and the smallest blocks; the largest blocks."""
         least = tuple(SKIP if num > SKIP else 0 for num in self.num_choices)
@@ -112,19 +122,20 @@ class Proxyless:
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch``: in a supernet no two are the same function of the weights."""
-        return arch
+        return check_arch(arch, self.num_choices)
 
     def is_valid(self, arch: Arch) -> bool:
         """Always: whatever is chosen, the image reaches the classifier."""
+        check_arch(arch, self.num_choices)
         return True
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of searched layers that are not skipped."""
-        return sum(choice != SKIP for choice in arch)
+        return sum(choice != SKIP for choice in check_arch(arch, self.num_choices))
 
     def operations(self, arch: Arch) -> tuple[Operation, ...]:
         """The block of each searched layer."""
-        return tuple(OPERATIONS[choice] for choice in arch)
+        return tuple(OPERATIONS[choice] for choice in check_arch(arch, self.num_choices))
 
     @cached_property
     def widths(self) -> Widths:
@@ -190,13 +201,25 @@ class Proxyless:
         parts = name.split(".")
         return "-".join(["layer", *parts[2:4]]) if parts[1] == "layers" else "fixed"
 
+    def drawing(self, arch: Arch) -> Row:
+        """All layers, with the channels of their stages as they are stated."""
+        stages = [(str(c), s if at == 0 else 1) for c, n, s in self.stages for at in range(n)]
+        searched = [
+            block(str(layer + 1), operation, *stages[layer])
+            for layer, operation in enumerate(self.operations(arch))
+        ]
+        stem = Block("stem", "3", 0, FLAT, str(self.stem), is_strided=self.stem_stride > 1)
+        first = block("first", Operation(3), str(self.first), 1, is_fixed=True)
+        head = Block("head", "1", 0, FLAT, str(self.head))
+        return Row((stem, first, *searched, head), KERNELS, "tall: expansion 6, low: 3")
+
     def supernet(self) -> nn.Module:
         """The weight-sharing network, called as ``supernet(images, arch)``."""
         return Supernet(self)
 
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network(images)``."""
-        return Standalone(self, check_arch(arch, self.num_choices))
+        return Standalone(self, arch)
 
     def network(self, possible: Sequence[Sequence[Operation]]) -> Network:
         """A network with the blocks that are possible in each layer."""
@@ -221,7 +244,7 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
-        operations = self.space.operations(check_arch(arch, self.space.num_choices))
+        operations = self.space.operations(arch)
         logits: Tensor = self.network(x, operations, self.space.widths)
         return logits
 

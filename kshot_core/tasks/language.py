@@ -27,6 +27,8 @@ class LanguageModelling(Task):
     score: ClassVar[str] = "perplexity"
     higher_is_better: ClassVar[bool] = False
     carries: ClassVar[bool] = True
+    # Chance on a million classes is 14.
+    exploded: ClassVar[float] = 1e3
 
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of each path: (m, B, T, V) and tokens (m, B, T) to (m,)."""

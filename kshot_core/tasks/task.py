@@ -5,6 +5,7 @@ Shapes: m paths, B examples of a batch.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
@@ -18,6 +19,9 @@ class Task(ABC):
 
     ``score``: what the score is called, with its unit. ``higher_is_better``: its direction.
 
+    ``exploded``: a mean loss over an epoch that no training comes back from, which is then called
+    diverged as one of NaN is; infinite where losses have no common scale.
+
     ``carries``: whether a state goes from each batch of a stream to the next, as a recurrent
     network's does in a text. The network is then called with a pair, the inputs and the state
     (``None`` before the first batch), and returns the pair of outputs and new state, (B, ...); see
@@ -27,6 +31,7 @@ class Task(ABC):
     score: ClassVar[str]
     higher_is_better: ClassVar[bool]
     carries: ClassVar[bool]
+    exploded: ClassVar[float] = math.inf
 
     @abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -62,6 +67,11 @@ class Memory:
     def __init__(self, num_sequences: int) -> None:
         self._num = num_sequences
         self._state: Tensor | None = None
+
+    @property
+    def state(self) -> Tensor | None:
+        """What the next batch begins with, of all sequences; None before the first."""
+        return self._state
 
     def states(self, num_paths: int, size: int) -> list[Tensor | None]:
         """What each of the paths, of ``size`` sequences, begins with; None before the first batch.

@@ -112,7 +112,8 @@ class WidthRegularisation:
         codes = codes_of(shown).view(m, m + 2, -1)
         # (m, m + 1): the likeness first, then all others.
         likeness = (codes[:, :1] * codes[:, 1:]).sum(2) / self.temperature
-        counts = torch.cat([torch.ones(m, 1, dtype=torch.bool), distant], 1).to(codes.device)
+        counts = torch.cat([torch.ones(m, 1, dtype=torch.bool), distant], 1)
+        counts = counts.to(codes.device, non_blocking=True)
         total = likeness.masked_fill(~counts, -torch.inf).logsumexp(1)
         return (total - likeness[:, 0]).mean()
 

@@ -25,6 +25,7 @@ from kshot_core.tasks.task import Memory, Task
 from kshot_core.training.averaging import WeightAverage
 from kshot_core.training.code_figures import relative_entropy, spread, unbalanced
 from kshot_core.training.distributed import ALONE, Processes
+from kshot_core.training.passes import Epoch, Interrupted, Stop, go_on
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthRegularisation
 from kshot_core.training.states import (
@@ -38,12 +39,9 @@ from kshot_core.training.states import (
 from kshot_core.training.steps import Engine, Step, run_step
 from kshot_core.weights.bank import KShot
 
-_Batch = tuple[Tensor, Tensor, Memory | None]
-"""Inputs, targets, and what their stream carries."""
-
 
 class DivergedError(RuntimeError):
-    """The loss is no longer a number."""
+    """The loss is no longer a number, or so large that nothing is learnt any more."""
 
 
 class Trainer:
@@ -60,6 +58,8 @@ class Trainer:
         processes: those that train together; ``examples`` gives this one its part.
         widths: r_c, for spaces that have widths.
         task: whose losses these are.
+        stop: asked after every step whether to stop there; in several processes all get the same
+            answer.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Trainer:
         processes: Processes = ALONE,
         widths: WidthRegularisation | None = None,
         task: Task = CLASSIFICATION,
+        stop: Stop = go_on,
     ) -> None:
         processes.part.of(recipe.batch_size)
         num_images = recipe.images_of_simplex_step
@@ -87,7 +88,7 @@ class Trainer:
             raise ValueError(f"the strategy has K = {sharing.K}, the bank K = {shared.K}")
         self.shared, self.sharing, self.sampler = shared, sharing, sampler
         self.examples, self.recipe, self.engine, self.task = examples, recipe, engine, task
-        self.processes = processes
+        self.processes, self.stop = processes, stop
         self.bank = list(shared.parameters())
         self._coasting: list[nn.Parameter] = []
         # One copy has one code: there is nothing for a simplex step to learn.
@@ -118,12 +119,13 @@ class Trainer:
         purposes += ["widths"] if self.widths else []
         self.streams = {purpose: stream(seed, purpose) for purpose in purposes}
         self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
-        self._epoch_codes: list[Tensor] = []
+        sizes = {"batches": recipe.batch_size, "simplex batches": num_images}
+        self._under_way = Epoch(examples, sizes, self.streams, task.carries)
         trained: dict[str, nn.Module] = {"shared": shared, "sharing": sharing}
         self._average = WeightAverage(trained, recipe.average_epochs)
 
     def run_epoch(self) -> dict[str, float]:
-        """Train one epoch.
+        """Train one epoch, or the rest of one that was stopped.
 
         Returns:
             epoch (from 1), mean ``weight_loss``, ``simplex_loss`` (where there was a step; without
@@ -136,68 +138,61 @@ class Trainer:
             most have in common: 1 where all prefer the same one.
 
         Raises:
-            DivergedError: a loss was not finite.
+            DivergedError: a loss was not finite, or beyond what the task calls exploded.
+            Interrupted: ``stop`` said so; the state is that between two steps.
         """
         recipe, warm = self.recipe, self.epoch < self.recipe.warmup_epochs
         learns = self.simplex_optimizer is not None and not warm
-        batches = self._batches(recipe.batch_size, "batches")
-        extra: Iterator[_Batch] | None = None
-        if learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra":
-            extra = self._extra_batches()
-        per_epoch = len(self.examples) // recipe.batch_size
-        seen: dict[str, list[Tensor]] = {}
-        self._epoch_codes.clear()
+        under_way = self._under_way
+        batches = under_way.batches("batches")
+        apart = learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra"
         # The cosine runs over the share of images seen, whatever kind of step saw them.
-        for index, (x, y, memory) in enumerate(batches):
-            self._set_learning_rate((self.epoch + index / per_epoch) / recipe.epochs)
+        self._set_learning_rate(batches.num_done - 1)
+        for x, y, memory in batches:
+            self._set_learning_rate(batches.num_done - 1)
             # Counted over the whole training, as in algorithm 2: an epoch may be no multiple.
             step = self.num_weight_steps + self.num_simplex_steps
             if learns and recipe.schedule == "joint":
-                _append(seen, self._joint_step(x, y, memory))
-            elif learns and (step + 1) % recipe.simplex_every == 0 and extra is None:
-                _append(seen, self._simplex_step(x, y, memory))
+                under_way.add(self._joint_step(x, y, memory))
+            elif learns and (step + 1) % recipe.simplex_every == 0 and not apart:
+                under_way.add(self._simplex_step(x, y, memory))
             else:
-                _append(seen, self._weight_step(x, y, warm, memory))
+                under_way.add(self._weight_step(x, y, warm, memory))
                 # r - 1 weight steps for each simplex step, as when they share the epoch's batches.
-                if extra is not None and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
-                    _append(seen, self._simplex_step(*next(extra)))
+                if apart and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
+                    under_way.add(self._simplex_step(*under_way.next_batch("simplex batches")))
+            if self.stop():
+                # What each process has of its own becomes what all have, as at an epoch's end.
+                self.processes.average([*under_way.figures(), *statistics_of(self.shared)])
+                raise Interrupted
         self.epoch += 1
         if warm and self.epoch == recipe.warmup_epochs and recipe.warmup == "one-shot":
             self._start_all_from_the_first()
-        means = {name: torch.stack(values).mean() for name, values in seen.items()}
+        means, codes = under_way.finish()
         # Running statistics are each process's own; all are to go on with the same ones.
         self.processes.average([*means.values(), *statistics_of(self.shared)])
         figures: dict[str, float] = {"epoch": self.epoch}
         figures |= {name: value.item() for name, value in means.items()}
         for name, value in figures.items():
-            if not math.isfinite(value):
+            exploded = name.endswith("_loss") and value > self.task.exploded
+            if exploded or not math.isfinite(value):
                 raise DivergedError(
-                    f"{name} is {value} in epoch {self.epoch}: training diverged; "
+                    f"{name} is {value:g} in epoch {self.epoch}: training diverged; "
                     "lower the learning rate or clip the gradient"
                 )
         self._average.follow(recipe.epochs - self.epoch)
-        if self._epoch_codes and self.shared.K > 1:
-            figures |= spread(torch.cat(self._epoch_codes))
+        if codes is not None and self.shared.K > 1:
+            figures |= spread(codes)
         figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         figures["num_weight_steps"] = self.num_weight_steps
         figures["num_simplex_steps"] = self.num_simplex_steps
         return figures
 
-    def _batches(self, batch_size: int, purpose: str) -> Iterator[_Batch]:
-        """One pass; what it carries from batch to batch begins and ends with it."""
-        memory: Memory | None = None
-        for x, y in self.examples.training_batches(batch_size, self.streams[purpose]):
-            if memory is None and self.task.carries:
-                memory = Memory(len(x))
-            yield x, y, memory
-
-    def _extra_batches(self) -> Iterator[_Batch]:
-        """Batches of simplex steps, without end: large ones may go through them several times."""
-        while True:
-            yield from self._batches(self.recipe.images_of_simplex_step, "simplex batches")
-
-    def _set_learning_rate(self, progress: float) -> None:
+    def _set_learning_rate(self, step: int) -> None:
+        """That of an epoch's step number ``step``, from 0."""
         low, high = self.recipe.min_learning_rate, self.recipe.learning_rate
+        per_epoch = max(len(self.examples) // self.recipe.batch_size, 1)
+        progress = (self.epoch + max(step, 0) / per_epoch) / self.recipe.epochs
         share = 0.5 * (1 + math.cos(math.pi * progress))
         for group in self.optimizer.param_groups:
             group["lr"] = low + (high - low) * share
@@ -228,7 +223,7 @@ class Trainer:
         self._zero_bank_gradients()
         x, y = x.expand(m, *x.shape), y.expand(m, *y.shape)
         losses = self._run(x, y, archs, codes, weights, memory)
-        self._epoch_codes.append(codes)
+        self._under_way.codes.append(codes)
         self._update_bank(self._norm_of_merged(codes, weights))
         return {"weight_loss": losses.mean(), "code_entropy": relative_entropy(codes)}
 
@@ -270,7 +265,7 @@ class Trainer:
         loss, others = self._grouped_loss(x, y, archs, memory)
         self.processes.fill_gradients(self.bank)
         with torch.no_grad():
-            self._epoch_codes.append(self.sharing(archs))
+            self._under_way.codes.append(self.sharing(archs))
         self._update_bank()
         self._update_simplex()
         return {"weight_loss": loss, **others}
@@ -359,6 +354,7 @@ class Trainer:
         state["counts"] = torch.tensor(counts)
         # Under "decay" a parameter coasts from the first step that used it.
         state["used"] = torch.tensor([parameter.grad is not None for parameter in self.bank])
+        state |= self._under_way.state()
         return {name: value.clone() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -380,14 +376,10 @@ class Trainer:
             self._average.restore(part_of(state, "average/"), self.recipe.epochs - self.epoch)
             for parameter, used in zip(self.bank, state["used"].tolist(), strict=True):
                 parameter.grad = torch.zeros_like(parameter) if used else None
+            self._under_way.restore(state, self.bank[0].device)
 
 
 def fit(trainer: Trainer) -> Iterator[dict[str, float]]:
     """Train to the recipe's last epoch, from wherever the trainer stands; yield each's figures."""
     while trainer.epoch < trainer.recipe.epochs:
         yield trainer.run_epoch()
-
-
-def _append(seen: dict[str, list[Tensor]], figures: dict[str, Tensor]) -> None:
-    for name, value in figures.items():
-        seen.setdefault(name, []).append(value)

@@ -24,12 +24,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn.utils import parametrize
 
-from kshot_core.space import Arch
+from kshot_core.space import Arch, refuse_non_arch
 from kshot_core.weights.calls import Call, Entered, Mode, current, eagerly, follow_checkpoints, mode
 from kshot_core.weights.copies import drawn_copies
 from kshot_core.weights.many import Weights, runs_many_paths
 from kshot_core.weights.merging import Merging, merge
-from kshot_core.weights.module_checks import check_arch, check_network, check_number
+from kshot_core.weights.module_checks import check_network, check_number
 from kshot_core.weights.stand_ins import of_call, stand_in, views
 
 
@@ -163,7 +163,7 @@ class KShot(nn.Module):
         return eagerly(self._run, x, arch, code)
 
     def _run(self, x: Tensor, arch: Arch, code: Tensor) -> Tensor:
-        check_arch(arch)
+        refuse_non_arch(arch)
         call = self._call(code)
         with Entered(call):
             output: Tensor = self.network(x, arch)

@@ -49,7 +49,8 @@ class Merging:
 def _index_on(device: torch.device, numbers: Sequence[int]) -> Tensor:
     """An index tensor on the device, without making the processor wait for it."""
     index = torch.tensor(numbers)
-    return index.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else index
+    index = index.pin_memory() if device.type == "cuda" else index
+    return index.to(device, non_blocking=True)
 
 
 def merge(bank: Tensor, code: Tensor) -> Tensor:
@@ -61,6 +62,9 @@ def merge(bank: Tensor, code: Tensor) -> Tensor:
         return bank[0].expand(*code.shape[:-1], -1)
     if code.dtype != bank.dtype:
         code = code.to(bank.dtype)
+    kind = bank.device.type
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return code @ bank
     # Merged in full precision, whatever the pass that reads the weights runs in.
-    with torch.autocast(bank.device.type, enabled=False):
+    with torch.autocast(kind, enabled=False):
         return code @ bank

@@ -27,15 +27,6 @@ def check_number(K: object) -> None:
         raise ValueError(f"K, the number of copies, must be at least 1, got {K}")
 
 
-def check_arch(arch: object) -> None:
-    """Raise ``ValueError`` for what cannot be an architecture in any space."""
-    if isinstance(arch, (str, Tensor)):
-        raise ValueError(
-            f"an arch is a tuple of choices, got {type(arch).__name__}; space.from_string() reads "
-            "text, tuple(arch.tolist()) makes one of a tensor"
-        )
-
-
 def check_network(network: object, refused: type[nn.Module]) -> None:
     """Raise ``ValueError`` naming what in the network cannot be merged, or would be lost.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +17,15 @@ from runs import TINY, run_tiny, write_truth
 from safetensors import SafetensorError
 from synthetic_searches import change, run_config, write_retrained, write_search, write_supernet
 
-from benchmark.cli.errors import UserError, exit_with
+from benchmark.cli.errors import DivergedJobError, UserError, exit_with
 from benchmark.config.search import SearchConfig
 from benchmark.records.files import write_atomically
-from benchmark.records.folders import ConfigFolder
+from benchmark.records.folders import (
+    CHECKPOINT,
+    PREVIOUS,
+    ConfigFolder,
+    DamagedCheckpointWarning,
+)
 from benchmark.records.load import load_codes
 from benchmark.records.load_searches import (
     SEARCH_AGAIN,
@@ -27,7 +33,8 @@ from benchmark.records.load_searches import (
     load_searches,
     load_supernets,
 )
-from benchmark.search.folder import SearchFolder
+from benchmark.records.rows import has_diverged, read_record
+from benchmark.search.folder import PARTIAL, SearchFolder
 from kshot_core.search.methods import Evaluated
 
 LINE = '{"epoch": 1, "seconds": 0.5}\n'
@@ -110,24 +117,56 @@ def test_damaged_log(content: bytes | None, word: str, tmp_path: Path) -> None:
         refused(lambda: work.load_log(2), str(work.path / "log.jsonl"), word, advice)
 
 
-def test_a_log_may_be_ahead_of_its_checkpoint(tmp_path: Path) -> None:
+def test_a_checkpoint_has_the_log_up_to_it(tmp_path: Path) -> None:
     work = folder(tmp_path)
     epochs = [{"epoch": number, "seconds": number} for number in (1, 2, 3)]
     with work.opened():
-        assert work.load_log(0) == []
+        assert work.load_checkpoint() is None
+        work.save_checkpoint({"at": torch.tensor(2)}, epochs[:2], "images")
         work.save_log(epochs)
-        assert work.load_log(2) == epochs[:2]
-        # What was being written when the process was stopped belongs to no checkpoint.
-        with (work.path / "log.jsonl").open("a") as file:
-            file.write('{"epo')
+        assert work.load_checkpoint("images") == ({"at": torch.tensor(2)}, epochs[:2])
+        refused(lambda: work.load_checkpoint("others"), "trained on other images")
         assert work.load_log(3) == epochs
+
+
+def test_the_checkpoint_before_a_damaged_one_is_taken(tmp_path: Path) -> None:
+    work = folder(tmp_path)
+    with work.opened():
+        for at in (1, 2):
+            work.save_checkpoint({"at": torch.tensor(at)}, [{"epoch": at}])
+        now, before = (work.path / name for name in (CHECKPOINT, PREVIOUS))
+        data = bytearray(now.read_bytes())
+        data[-1] ^= 1
+        now.write_bytes(data)
+        with pytest.warns(DamagedCheckpointWarning, match="going on from the checkpoint before"):
+            assert work.load_checkpoint() == ({"at": torch.tensor(1)}, [{"epoch": 1}])
+        # Killed between moving the one away and writing the next.
+        now.unlink()
+        assert work.load_checkpoint() == ({"at": torch.tensor(1)}, [{"epoch": 1}])
+        now.write_bytes(data)
+        before.write_bytes(data)
+        refused(work.load_checkpoint, str(now), "cut short or damaged", "delete it")
+        work.complete({"config": {}, "seconds": {}})
+    assert not list(work.path.glob("*.safetensors"))
+
+
+def test_work_that_diverged_says_so_and_is_not_tried_again(tmp_path: Path) -> None:
+    work = folder(tmp_path)
+    with pytest.raises(DivergedJobError), work.opened():
+        raise DivergedJobError("weight_loss is nan in epoch 3")
+    record = read_record(work.path / "record.json")
+    assert record["status"] == "diverged"
+    assert record["config"] == {"epochs": 3}
+    assert has_diverged(work.path / "record.json")
+    with pytest.raises(DivergedJobError, match=r"weight_loss is nan in epoch 3; .* delete .*work"):
+        folder(tmp_path).record()
 
 
 class Stopped(Exception):
     """Raised on purpose."""
 
 
-def test_a_run_does_not_go_on_without_its_log(tmp_path: Path) -> None:
+def test_a_run_goes_on_without_its_log_which_the_checkpoint_has(tmp_path: Path) -> None:
     truth = write_truth(tmp_path / "truth.csv")
 
     def stop(stage: str, done: int, total: int) -> None:
@@ -137,13 +176,10 @@ def test_a_run_does_not_go_on_without_its_log(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         run_tiny(TINY, tmp_path, truth, stop)
     [log] = tmp_path.glob("supernets/*/*/*/*/log.jsonl")
-    whole = log.read_text()
-    log.write_text(whole[:40])
-    refused(lambda: run_tiny(TINY, tmp_path, truth), str(log))
-    log.unlink()
-    refused(lambda: run_tiny(TINY, tmp_path, truth), str(log))
-    log.write_text(whole)
+    whole = log.read_text().splitlines()
+    log.write_text("{")
     assert run_tiny(TINY, tmp_path, truth)["seconds"]["training"] > 0
+    assert log.read_text().splitlines()[: len(whole)] == whole
 
 
 @pytest.mark.parametrize(
@@ -176,8 +212,8 @@ def test_a_folder_says_what_its_record_must_have(tmp_path: Path) -> None:
         work.complete({"seconds": {"training": 1.0}, "top1": None})
     assert work.record() is not None
     for record, missing in (
-        ({"seconds": {}, "top1": 1}, "no seconds.training)"),
-        ({"seconds": 3}, "no seconds.training, top1)"),
+        ({"schema": 1, "seconds": {}, "top1": 1}, "no seconds.training)"),
+        ({"schema": 1, "seconds": 3}, "no seconds.training, top1)"),
     ):
         (work.path / "record.json").write_text(json.dumps(record))
         refused(work.record, missing)
@@ -188,10 +224,10 @@ def test_a_search_wants_what_its_programs_print(tmp_path: Path) -> None:
     best = {"arch": "a", "accuracy": 1.0, "flops": 1.0, "params": 1, "true": None}
     whole = {"num_scored": 8, "best": best, "optimum": None}
     with work.opened():
-        work.complete(whole)
+        whole = work.complete(whole)
     assert work.record() == whole
     for damaged in ({}, {**whole, "best": {}}, {"best": best}):
-        (work.path / "record.json").write_text(json.dumps(damaged))
+        (work.path / "record.json").write_text(json.dumps({**damaged, "schema": 1}))
         refused(work.record, "record.json is damaged (no ")
 
 
@@ -222,12 +258,16 @@ def test_damaged_scores_of_a_search(
 ) -> None:
     work = search_folder(tmp_path)
     with work.opened():
-        work.save_evaluated(evaluated(work))
-        assert work.load_evaluated() == evaluated(work)
-        path = work.path / "evaluated.csv"
-        lines = damage(path.read_text().splitlines())
-        path.write_text("\n".join(lines) + "\n", errors="surrogateescape")
-        refused(work.load_evaluated, f"{path} is damaged", "delete it to search again")
+        work.save_progress(evaluated(work))
+        assert work.load_progress() == evaluated(work)
+        path = work.path / PARTIAL
+        head, *lines = path.read_text().splitlines()
+        data = ("\n".join(damage(lines)) + "\n").encode(errors="surrogateescape")
+        path.write_bytes(head.encode() + b"\n" + data)
+        refused(work.load_progress, f"{path} is damaged", "delete it to search again")
+        # Whoever wrote it meant what it says.
+        path.write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
+        refused(work.load_progress, f"{path} is damaged", "delete it to search again")
 
 
 def test_files_of_a_killed_process_do_not_stay(tmp_path: Path) -> None:
@@ -259,7 +299,8 @@ def test_what_another_process_just_finished_is_not_done_again(tmp_path: Path) ->
     refused(lambda: late.opened().__enter__(), "finished by another process", "again")
     assert {path.name for path in first.path.iterdir()} == {"config.json", "record.json"}
     late = folder(tmp_path)
-    assert late.record() == {"config": {}, "seconds": {}}
+    record = late.record() or {}
+    assert record["config"] == record["seconds"] == {}
     # Who knows of the record and wants more, such as weights that were deleted, may go on.
     with late.opened():
         pass

@@ -13,7 +13,9 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from benchmark.cli.errors import UserError
 from benchmark.config.space import SpaceSettings
-from benchmark.views.drawing import draw, draw_all, save_figure
+from benchmark.views.drawing import draw, draw_all, is_drawable, save_figure
+from benchmark.views.graphs import draw_graphs
+from kshot_core.drawing import Edge, Graph
 from kshot_core.space import Space
 
 BLUE, GREEN, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#999999"
@@ -50,7 +52,7 @@ def test_boxes_say_kernel_expansion_excitation_and_identity() -> None:
     assert [slot for slot, _ in boxes(axes, BLUE)] == [2, 6]
     assert [slot for slot, _ in boxes(axes, GREEN)] == [4]
     assert [slot for slot, _ in boxes(axes, ORANGE)] == [5]
-    assert [slot for slot, _ in boxes(axes, GREY)] == [0, 7, 1]
+    assert [slot for slot, _ in boxes(axes, GREY)] == [0, 1, 7]
     heights = {
         slot: height for colour in (BLUE, GREEN, ORANGE) for slot, height in boxes(axes, colour)
     }
@@ -143,6 +145,37 @@ def test_cells_are_graphs_with_their_operations() -> None:
     faint = [to_hex(arrow.get_edgecolor()) == "#cccccc" for arrow in arrows]
     assert faint == [True, True, True, False, True, True]
     assert overlapping(drawing) == []
+
+
+def test_rows_of_a_space_without_widths_and_caps_explain_what_they_have() -> None:
+    drawing = draw(SpaceSettings("nasbench_macro"), [("one", "01200000")])
+    [axes] = drawing.axes
+    # A strided layer's identity is a 1×1 convolution: a grey box.
+    assert [slot for slot, _ in boxes(axes, GREY)] == [0, 1, 6, 9]
+    assert [slot for slot, _ in boxes(axes, BLUE)] == [2]
+    legend = [text.get_text() for text in drawing.legends[0].get_texts()]
+    assert legend[:3] == ["kernel 3×3", "kernel 5×5", "not searched"]
+    assert not any("width" in text or "cap" in text for text in legend)
+    assert overlapping(drawing) == []
+
+
+def test_a_graph_without_places_is_laid_out_so_that_arcs_pass_by_its_nodes() -> None:
+    ends = [(0, 1), (0, 2), (0, 6), (1, 3), (1, 5), (2, 4), (3, 5), (4, 6), (5, 6)]
+    edges = tuple(Edge(*pair, f"op {at}", at % 4) for at, pair in enumerate(ends))
+    graph = Graph(("in", "conv3×3", "pool", "1×1", "conv3×3", "pool", "out"), edges, name="normal")
+    drawing = draw_graphs([("a", (graph, graph))])
+    assert [axes.get_title() for axes in drawing.axes] == ["a: normal"] * 2
+    assert overlapping(drawing) == []
+    assert not drawing.legends
+
+
+def test_a_space_without_a_drawing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SpaceSettings("nasbench_macro")
+    assert is_drawable(settings)
+    monkeypatch.setattr(SpaceSettings, "without_images", lambda self: object())
+    assert not is_drawable(settings)
+    with pytest.raises(UserError, match="nasbench_macro cannot be drawn"):
+        draw(settings, [("", "01201201")])
 
 
 @pytest.mark.parametrize(

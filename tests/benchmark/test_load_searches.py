@@ -80,7 +80,7 @@ def test_values_keep_their_places(tmp_path: Path) -> None:
         ("{", "not valid JSON"),
         ('{"schema": 1, "seconds": NaN}', "NaN is not a number"),
         ("[]", "should be a JSON object"),
-        ('{"schema": 3}', "should have schema 1, got 3"),
+        ('{"schema": 3}', "should have schema 1 to 2, got 3"),
         ('{"schema": 1, "kind": "search"}', "should have config.dataset as text"),
         ("\x00", "not valid JSON"),
     ],

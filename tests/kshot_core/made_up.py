@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.space import Arch, check_arch
+from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
 from kshot_core.tasks.images import ImageSet
 
 WIDTHS = (2, 4, 6)
@@ -29,6 +29,12 @@ class MadeUpSpace:
     num_choices: tuple[int, ...] = (3, 3, 2)
 
     width_sites: tuple[int, ...] = (1,)
+
+    def sample(self, generator: Generator) -> Arch:
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        return in_range(arch, self.num_choices)
 
     def extremes(self) -> tuple[Arch, Arch]:
         return (0, 0, 0), (1, 2, 1)

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.sampling.uniform import uniform_arch
-from kshot_core.space import Arch
+from kshot_core.space import Arch, uniform_arch
 from kshot_core.tasks.language import TextSet
 
 NUM_CHOICES = (3, 2, 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ import torch
 
 import kshot_core.sampling
 import kshot_core.sharing
+from kshot_core.drawing import Drawable, Row
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
-from kshot_core.space import Arch, Space, check_arch, encode
+from kshot_core.space import Arch, Listable, Priced, PricedSpace, Space, check_arch, encode
 from kshot_core.spaces import DARTS, SPACES, MobileNetV2, NASBench201, NASBenchMacro, Proxyless
 from kshot_core.tasks import TASKS, Task
 
@@ -219,6 +222,14 @@ class TestTask:
         assert best == 1
 
 
+def priced(name: str) -> PricedSpace:
+    """The small space of this name, or the test is skipped."""
+    space = SMALL[name]()
+    if not isinstance(space, Priced):
+        pytest.skip(f"{name} counts no costs")
+    return space
+
+
 @pytest.mark.parametrize("name", SPACES)
 class TestSpace:
     def _archs(self, name: str) -> list[Arch]:
@@ -235,6 +246,59 @@ class TestSpace:
         with pytest.raises(ValueError, match="got"):
             space.from_string("no architecture")
 
+    def test_it_contains_what_it_samples_writes_and_reads(self, name: str) -> None:
+        space = SMALL[name]()
+        for source in (torch.Generator().manual_seed(3), random.Random(3)):
+            arch = space.sample(source)
+            assert space.contains(arch)
+            assert type(arch) is tuple
+            assert all(type(choice) is int for choice in arch)
+            assert space.contains(space.canonical(arch))
+        first, again = random.Random(4), random.Random(4)
+        assert [space.sample(first) for _ in range(5)] == [space.sample(again) for _ in range(5)]
+        ends = space.extremes() if isinstance(space, Priced) else ()
+        assert all(map(space.contains, ends))
+        for bad in ((), arch[1:], (-1, *arch[1:]), (99, *arch[1:]), (0.5, *arch[1:]), None, 5):
+            assert not space.contains(bad)  # type: ignore[arg-type]
+
+    def test_what_is_listed_is_the_space(self, name: str) -> None:
+        space = SMALL[name]()
+        if not isinstance(space, Listable):
+            pytest.skip(f"{name} has no order")
+        archs = space.archs()
+        assert all(map(space.contains, archs[:: len(archs) // 50]))
+        assert len(set(archs)) == len(archs)
+        for arch in self._archs(name):
+            assert archs[space.index(arch)] == arch == space.from_index(space.index(arch))
+
+    def test_drawings_are_of_one_kind(self, name: str) -> None:
+        space = SMALL[name]()
+        if not isinstance(space, Drawable):
+            pytest.skip(f"{name} is not drawn")
+        drawings = [space.drawing(arch) for arch in self._archs(name)]
+        assert len(set(drawings)) > 1
+        for one in drawings:
+            assert type(one) is type(drawings[0])
+            for graph in () if isinstance(one, Row) else one:
+                num = len(graph.nodes)
+                assert all(0 <= edge.source < edge.target < num for edge in graph.edges)
+                assert {len(graph.places), len(graph.kinds)} <= {0, num}
+
+    @pytest.mark.parametrize("bad", [None, 5, "|none~0|", torch.zeros(3)], ids=repr)
+    def test_what_is_no_architecture_is_refused(self, name: str, bad: object) -> None:
+        space = SMALL[name]()
+        asked = [space.canonical, space.is_valid, space.num_convolutions, space.to_string]
+        asked += [space.standalone, partial(space.supernet(), torch.zeros(2, 3, 8, 8))]
+        if isinstance(space, Priced):
+            asked += [space.flops, space.params]
+        if isinstance(space, Listable):
+            asked.append(space.index)
+        if isinstance(space, Drawable):
+            asked.append(space.drawing)
+        for ask in asked:
+            with pytest.raises(ValueError, match="an arch is a tuple of choices, got"):
+                ask(bad)  # type: ignore[arg-type]
+
     def test_canonical_form_is_a_representative(self, name: str) -> None:
         space = SMALL[name]()
         for arch in self._archs(name):
@@ -249,14 +313,14 @@ class TestSpace:
         assert len(encode(archs, SMALL[name]().num_choices).unique(dim=0)) == len(archs)
 
     def test_costs_are_those_of_the_standalone_network(self, name: str) -> None:
-        space = SMALL[name]()
+        space = priced(name)
         for arch in self._archs(name)[:10]:
             parameters = space.standalone(arch).parameters()
             assert space.params(arch) == sum(parameter.numel() for parameter in parameters)
             assert space.flops(arch) > 0
 
     def test_the_extremes_are_the_ends_of_what_architectures_cost(self, name: str) -> None:
-        space = SMALL[name]()
+        space = priced(name)
         least, most = space.extremes()
         for arch in [*self._archs(name), least, most]:
             assert check_arch(arch, space.num_choices) == arch
@@ -266,7 +330,7 @@ class TestSpace:
         assert space.params(least) < space.params(most)
 
     def test_width_sites_choose_widths_from_the_narrowest(self, name: str) -> None:
-        space = SMALL[name]()
+        space = priced(name)
         sites = space.width_sites
         assert sorted(set(sites)) == list(sites)
         assert set(sites) <= set(range(len(space.num_choices)))

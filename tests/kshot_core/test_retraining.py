@@ -22,6 +22,7 @@ from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
 from kshot_core.tasks.batches import Batch, Part
 from kshot_core.tasks.images import ImageSet
+from kshot_core.training.passes import Interrupted
 from kshot_core.training.trainer import DivergedError
 
 MOBILE = MobileNetV2(
@@ -147,6 +148,24 @@ def test_stopped_after_any_epoch_and_restored_it_ends_with_the_same_bytes(name: 
         end = again.state()
         assert end.keys() == states[-1].keys()
         assert all(torch.equal(end[key], states[-1][key]) for key in end)
+
+
+def test_stopped_after_any_step_it_ends_with_the_same_bytes() -> None:
+    whole = retraining(epochs=2)
+    figures = [whole.run_epoch(), whole.run_epoch()]
+    told, state, num_stops = list[dict[str, float]](), retraining(epochs=2).state(), 0
+    while len(told) < 2:
+        again = retraining(epochs=2)
+        again.restore(state)
+        again.stop = lambda: True
+        try:
+            told.append(again.run_epoch())
+        except Interrupted:
+            num_stops += 1
+        state = again.state()
+    assert num_stops == 10
+    assert told == figures
+    assert all(torch.equal(value, state[name]) for name, value in whole.state().items())
 
 
 def test_the_seed_alone_decides_and_no_global_state_is_touched() -> None:

@@ -13,8 +13,9 @@ from scipy.stats import chisquare
 from kshot_core.sampling import sample
 from kshot_core.sampling.balanced import Balanced
 from kshot_core.sampling.fair import Fair
-from kshot_core.sampling.uniform import Uniform, uniform_arch
+from kshot_core.sampling.uniform import Uniform
 from kshot_core.sampling.valid import Valid
+from kshot_core.space import uniform_arch
 from kshot_core.spaces import NASBench201
 
 SPACE = NASBench201(channels=2, cells=1)

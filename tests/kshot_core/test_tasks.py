@@ -25,6 +25,7 @@ from kshot_core.tasks.language import LanguageModelling, TextSet
 from kshot_core.tasks.task import Memory
 from kshot_core.training.distributed import Processes
 from kshot_core.training.lockstep import Lockstep
+from kshot_core.training.passes import Interrupted
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.steps import Engine, run_step
 from kshot_core.training.trainer import Trainer, fit
@@ -298,6 +299,23 @@ def test_in_lockstep_with_another_it_ends_as_alone() -> None:
         list(fit(alone))
         for name, value in alone.state().items():
             assert torch.equal(trainers[number].state()[name], value), name
+
+
+def test_what_a_stream_carries_is_taken_up_where_it_was() -> None:
+    whole = _trainer(simplex_batches="extra")
+    figures, told = list(fit(whole)), list[dict[str, float]]()
+    state = _trainer(simplex_batches="extra").state()
+    while len(told) < len(figures):
+        resumed = _trainer(simplex_batches="extra")
+        resumed.restore(state)
+        resumed.stop = lambda: True
+        try:
+            told.append(resumed.run_epoch())
+        except Interrupted:
+            assert "pass/batches/carried" in resumed.state()
+        state = resumed.state()
+    assert told == figures
+    assert all(torch.equal(value, state[name]) for name, value in whole.state().items())
 
 
 def test_sequences_that_groups_cannot_divide_are_refused() -> None:

@@ -19,6 +19,7 @@ from kshot_core.spaces import NASBench201
 from kshot_core.tasks.batches import Part
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import Processes
+from kshot_core.training.passes import Interrupted
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.trainer import DivergedError, Trainer, fit
 from kshot_core.weights.bank import KShot
@@ -411,6 +412,31 @@ def test_a_restored_training_ends_with_the_same_bytes(setting: str) -> None:
         assert _equal(_final(resumed), states[-1]), f"after {num_epochs} epochs"
 
 
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_a_training_stopped_after_any_step_ends_with_the_same_bytes(setting: str) -> None:
+    options = {**SETTINGS[setting], "images": FEW_IMAGES}
+    whole = _trainer(**options)
+    figures, end = list(fit(whole)), whole.state()
+    told: list[dict[str, float]] = []
+    state: dict[str, Tensor] | None = None
+    num_stops = 0
+    while len(told) < len(figures):
+        # A process of its own between any two steps.
+        resumed = _trainer(**options, seed=5 if state else 0)
+        if state is not None:
+            resumed.restore(state)
+        resumed.stop = lambda: True
+        try:
+            told.append(resumed.run_epoch())
+        except Interrupted:
+            num_stops += 1
+        state = resumed.state()
+    assert num_stops == 3 * (len(FEW_IMAGES) // RECIPE.batch_size)
+    assert told == figures
+    assert state is not None
+    assert _equal(state, end)
+
+
 def test_a_state_is_a_copy_and_serves_many_times() -> None:
     first = _trainer(unsampled="decay", images=FEW_IMAGES)
     first.run_epoch()
@@ -471,10 +497,11 @@ def test_paths_of_simplex_steps_do_not_shift_those_of_weight_steps() -> None:
 
 
 @pytest.mark.parametrize("name", ["simplex", "one-shot"])
-def test_divergence_is_an_error(name: str) -> None:
+@pytest.mark.parametrize("factor", [torch.inf, 1e7])
+def test_divergence_is_an_error(name: str, factor: float) -> None:
     trainer = _trainer(name)
     with torch.no_grad():
-        trainer.shared.bank["fixed"].fill_(torch.inf)
+        trainer.shared.bank["fixed"].mul_(factor)
     with pytest.raises(DivergedError, match=r"epoch 1: training diverged"):
         trainer.run_epoch()
 

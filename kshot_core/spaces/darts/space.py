@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from kshot_core.checks import check_at_least, check_not_negative
-from kshot_core.space import Arch, check_arch
+from kshot_core.drawing import Edge, Graph
+from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
 from kshot_core.spaces.darts.genotype import (
     CELLS,
     EDGES,
@@ -42,6 +43,11 @@ from kshot_core.spaces.darts.genotype import (
 from kshot_core.spaces.darts.network import AUXILIARY_HIDDEN, Network, Place, Possible, has_weights
 
 _MOST = OPERATIONS.index("sep_conv_5x5")
+_LABELS = (
+    ("max", 3), ("avg", 3), ("skip", 0), ("sep 3", 1), ("sep 5", 2), ("dil 3", 4), ("dil 5", 5),
+    ("", 0),
+)  # fmt: skip
+"""Label and kind of each operation in drawings."""
 _STEM = 3
 """Channels of the stem over those of the first cell."""
 _AUXILIARY_SIZES = range(29, 41)
@@ -117,6 +123,14 @@ class DARTS:
         """None: widths are fixed."""
         return ()
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """Pooling everywhere; 5×5 separable convolutions everywhere."""
         cells = (
@@ -128,11 +142,12 @@ class DARTS:
 
     def cells(self, arch: Arch) -> tuple[Cell, Cell]:
         """The normal and the reduction cell of an architecture."""
+        arch = check_arch(arch, self.num_choices)
         return cell_of(arch[:NUM_SITES]), cell_of(arch[NUM_SITES:])
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with ``none`` on every edge that carries nothing, from the earliest nodes."""
-        if NONE not in arch:
+        if NONE not in check_arch(arch, self.num_choices):
             return arch
         normal, reduction = self.cells(arch)
         return choices_of(representative(normal)) + choices_of(representative(reduction))
@@ -201,7 +216,7 @@ class DARTS:
 
     def to_string(self, arch: Arch) -> str:
         """The genotype as DARTS prints it, without spaces: ``Genotype(normal=[...],...)``."""
-        return written(self.cells(check_arch(arch, self.num_choices)))
+        return written(self.cells(arch))
 
     def from_string(self, text: str) -> Arch:
         """Parse a genotype. Raises ``ValueError`` saying what is wrong with it.
@@ -213,6 +228,14 @@ class DARTS:
         if not self.zero and NONE in arch:
             raise ValueError(f"a space without its zero operation has no none, got {text[:60]!r}")
         return arch
+
+    def drawing(self, arch: Arch) -> tuple[Graph, Graph]:
+        """Both cells: their two inputs, four nodes, and the output that joins these."""
+        normal, reduction = (
+            _drawn(name, cell, live(cell))
+            for name, cell in zip(CELLS, self.cells(arch), strict=True)
+        )
+        return normal, reduction
 
     def parameter_group(self, name: str) -> str:
         """Group of a supernet parameter: those of one operation on one edge serve together.
@@ -231,7 +254,7 @@ class DARTS:
 
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network(images)``."""
-        return Standalone(self, check_arch(arch, self.num_choices))
+        return Standalone(self, arch)
 
     def network(self, possible: tuple[Possible, Possible], *, alone: bool) -> Network:
         """A network with the edges that are possible in normal and in reduction cells."""
@@ -258,7 +281,7 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (B, num_classes) of images (B, C, H, W)."""
-        cells = self.space.cells(check_arch(arch, self.space.num_choices))
+        cells = self.space.cells(arch)
         logits: Tensor = self.network(x, cells)[0]
         return logits
 
@@ -285,6 +308,20 @@ def _chosen(cell: Cell) -> Sequence[tuple[int, int, tuple[int]]]:
         for node, edges in zip(NODES, cell, strict=True)
         for source, choice in edges
     ]
+
+
+def _drawn(name: str, cell: Cell, alive: Cell) -> Graph:
+    edges = [
+        Edge(
+            source, node, *_LABELS[choice], is_there=choice != NONE,
+            is_live=(source, choice) in reaching,
+        )
+        for node, ends, reaching in zip(NODES, cell, alive, strict=True)
+        for source, choice in ends
+    ]  # fmt: skip
+    last = NODES[-1] + 1
+    edges += [Edge(node, last, is_live=bool(alive[at])) for at, node in enumerate(NODES)]
+    return Graph(("k-2", "k-1", "0", "1", "2", "3", "out"), tuple(edges), name=name)
 
 
 def _weights(choice: int, width: int) -> tuple[int, int]:

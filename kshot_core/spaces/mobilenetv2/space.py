@@ -23,12 +23,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from kshot_core.space import Arch, check_arch, compact
+from kshot_core.drawing import Block, Row
+from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces.mobilenetv2.cost import network_cost
+from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths
 from kshot_core.spaces.mobilenetv2.text import positions, text_of
 
@@ -124,6 +126,14 @@ class MobileNetV2:
         """The sites after the operations."""
         return tuple(range(self.num_layers, 2 * self.num_layers + 3))
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """Identities wherever they fit, at the least width; the largest blocks at the full one."""
         # An identity passes on its input's width, so it is not always the cheapest; at the least
@@ -136,6 +146,7 @@ class MobileNetV2:
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with the width under every identity set to the largest."""
+        arch = check_arch(arch, self.num_choices)
         widths = list(arch[self.num_layers :])
         for layer, choice in enumerate(arch[: self.num_layers]):
             if choice == _IDENTITY:
@@ -144,11 +155,13 @@ class MobileNetV2:
 
     def is_valid(self, arch: Arch) -> bool:
         """Always: whatever is chosen, the image reaches the classifier."""
+        check_arch(arch, self.num_choices)
         return True
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of searched layers that are not the identity."""
-        return sum(choice != _IDENTITY for choice in arch[: self.num_layers])
+        operations = check_arch(arch, self.num_choices)[: self.num_layers]
+        return sum(choice != _IDENTITY for choice in operations)
 
     def operations(self, arch: Arch) -> tuple[Operation, ...]:
         """The operation of each searched layer."""
@@ -188,6 +201,7 @@ class MobileNetV2:
 
     def _cost(self, arch: Arch) -> tuple[int, int]:
         """Multiply-adds and scalars."""
+        arch = check_arch(arch, self.num_choices)
         widths = self.widths(arch)
         blocks = [(Operation(3), Layer(1, widths.stem, widths.first, shortcut=False))]
         blocks += zip(self.operations(arch), self.layers(widths), strict=True)
@@ -203,6 +217,7 @@ class MobileNetV2:
 
     def to_string(self, arch: Arch) -> str:
         """Operations and widths, e.g. ``k3e6,id,k7e3s|1.0,0.2,...``: ``s`` is excitation."""
+        arch = check_arch(arch, self.num_choices)
         operations = ",".join(text_of(operation) for operation in self.operations(arch))
         return operations + "|" + ",".join(str(self.factors[c]) for c in arch[self.num_layers :])
 
@@ -220,6 +235,28 @@ class MobileNetV2:
         """Group of a supernet parameter: those of one operation in one layer serve together."""
         parts = name.split(".")
         return "-".join(["layer", *parts[2:4]]) if parts[1] == "layers" else "fixed"
+
+    def drawing(self, arch: Arch) -> Row:
+        """All layers; the bars below them are their widths, where these are searched."""
+        arch = check_arch(arch, self.num_choices)
+        stages = [(str(c), s if at == 0 else 1) for c, n, s in self.stages for at in range(n)]
+        head = Block("head", "1", 0, FLAT, str(self.head))
+        blocks = [
+            Block("stem", "3", 0, FLAT, str(self.stem), is_strided=self.stem_stride > 1),
+            block("first", Operation(3), str(self.first), 1, is_fixed=True),
+            *(
+                block(str(layer + 1), operation, *stages[layer])
+                for layer, operation in enumerate(self.operations(arch))
+            ),
+            head,
+        ]
+        if len(self.factors) > 1:
+            widths = [self.factors[choice] for choice in arch[self.num_layers :]]
+            blocks = [
+                replace(one, width=width if one.height else None)
+                for one, width in zip(blocks, widths, strict=True)
+            ]
+        return Row(tuple(blocks), KERNELS, "tall: expansion 6, low: 3")
 
     def supernet(self) -> nn.Module:
         """The weight-sharing network, called as ``supernet(images, arch)``."""

@@ -18,12 +18,15 @@ from functools import cache
 
 from torch import nn
 
-from kshot_core.space import Arch, check_arch, compact
+from kshot_core.drawing import Edge, Graph
+from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.network import Standalone, Supernet
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV_1X1, CONV_3X3, POOL = range(5)
+_DRAWN = (("", 0), ("skip", 0), ("1×1", 1), ("3×3", 3), ("pool", 2))
+"""Label and kind of each operation in drawings."""
 NUM_ARCHS = len(OPERATIONS) ** len(EDGES)
 # The benchmark's authors listed all cells in product order and shuffled the list with Python's
 # generator seeded by this number; its index is a position in that shuffled list.
@@ -81,21 +84,29 @@ class NASBench201:
         """None: widths are fixed."""
         return ()
 
+    def sample(self, generator: Generator) -> Arch:
+        """An architecture, every site's choice uniform."""
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        """Whether every site has one of its choices."""
+        return in_range(arch, self.num_choices)
+
     def extremes(self) -> tuple[Arch, Arch]:
         """No operation anywhere; 3×3 convolutions everywhere."""
         return (NONE,) * len(EDGES), (CONV_3X3,) * len(EDGES)
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with every dead edge set to ``none``: equal for equal live cells."""
-        return canonical(arch)
+        return canonical(check_arch(arch, self.num_choices))
 
     def is_valid(self, arch: Arch) -> bool:
         """Whether a path of operations joins the cell's input to its output."""
-        return any(canonical(arch))
+        return any(self.canonical(arch))
 
     def num_convolutions(self, arch: Arch) -> int:
         """Number of live edges that carry a convolution, 0..6."""
-        return sum(choice in (CONV_1X1, CONV_3X3) for choice in canonical(arch))
+        return sum(choice in (CONV_1X1, CONV_3X3) for choice in self.canonical(arch))
 
     def flops(self, arch: Arch) -> float:
         """Multiply-adds of one image as the benchmark counts them: every edge, live or not.
@@ -104,11 +115,11 @@ class NASBench201:
         are not. For channels 16, cells 5, 32×32 and 10 classes this is the benchmark's ``flops``
         column times 1e6.
         """
-        return self._flops(arch)
+        return self._flops(check_arch(arch, self.num_choices))
 
     def live_flops(self, arch: Arch) -> float:
         """Multiply-adds of the live edges alone: what a forward pass really costs."""
-        return self._flops(canonical(arch))
+        return self._flops(self.canonical(arch))
 
     def _flops(self, arch: Arch) -> float:
         kernels = sum({CONV_1X1: 1, CONV_3X3: 9}.get(choice, 0) for choice in arch)
@@ -126,11 +137,11 @@ class NASBench201:
 
     def params(self, arch: Arch) -> int:
         """Trainable scalars of the stand-alone network, dead edges included as in the benchmark."""
-        return self._params(arch)
+        return self._params(check_arch(arch, self.num_choices))
 
     def live_params(self, arch: Arch) -> int:
         """Trainable scalars that the output depends on: the strongest training-free control."""
-        return self._params(canonical(arch))
+        return self._params(self.canonical(arch))
 
     def _params(self, arch: Arch) -> int:
         width = self.channels
@@ -147,7 +158,7 @@ class NASBench201:
 
     def to_string(self, arch: Arch) -> str:
         """The benchmark's text, e.g. ``|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...|``."""
-        return to_string(arch)
+        return to_string(check_arch(arch, self.num_choices))
 
     def from_string(self, text: str) -> Arch:
         """Parse the benchmark's text. Raises ``ValueError`` saying what is wrong with it."""
@@ -171,6 +182,16 @@ class NASBench201:
         """Group of a supernet parameter: those of one operation on one edge serve together."""
         parts = name.split(".")
         return "-".join(["edge", *parts[3:5]]) if parts[0] == "cells" else "fixed"
+
+    def drawing(self, arch: Arch) -> tuple[Graph]:
+        """The cell's four nodes, placed so that no two edges cross, and what is on its edges."""
+        live = self.canonical(arch)
+        edges = tuple(
+            Edge(*ends, *_DRAWN[choice], is_there=choice != NONE, is_live=alive != NONE)
+            for ends, choice, alive in zip(EDGES, arch, live, strict=True)
+        )
+        places = ((0.0, 0.0), (2.0, 2.0), (2.0, 0.8), (4.0, 0.0))
+        return (Graph(("in", "1", "2", "out"), edges, places=places),)
 
     def supernet(self) -> Supernet:
         """The weight-sharing network of all architectures, called as ``supernet(images, arch)``."""
