@@ -19,11 +19,11 @@ LABELS = {
     "dataset": "data set",
     "name": "",
     "accuracy": "by accuracy",
-    "accuracy_interval": "95 %",
-    "accuracy_p": "p",
+    "accuracy_interval": "95 % (accuracy)",
+    "accuracy_p": "p (accuracy)",
     "loss": "by −loss",
-    "loss_interval": "95 %",
-    "loss_p": "p",
+    "loss_interval": "95 % (−loss)",
+    "loss_p": "p (−loss)",
 }
 NOTES = (
     "Points of tau-b more (+) or less (−) than the first row; pairs have the seed in common.",
