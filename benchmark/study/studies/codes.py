@@ -24,8 +24,8 @@ STUDY = Study(
             {"K": 5, "sharing": "few-shot", "warmup": "one-shot"},
         ),
         Row("simplex", "K = 8, simplex-net", {"K": 8}),
-        Row("mean", "the same, mean code", {"K": 8, "score_codes": "mean"}),
-        Row("shuffled", "the same, shuffled codes", {"K": 8, "score_codes": "shuffled"}),
+        Row("mean", "its mean code", {"K": 8, "score_codes": "mean"}),
+        Row("shuffled", "its codes shuffled", {"K": 8, "score_codes": "shuffled"}),
     ),
     sizes={
         "tiny": Size(
@@ -58,10 +58,7 @@ STUDY = Study(
             "codes", "Tau-b by how codes come about", ranking.table, ranking.LABELS,
             ranking.NOTES, decimals=1, formats={"p_value": ".2g"},
         ),
-        Table(
-            "differences", "Differences from one-shot", differences.table, differences.LABELS,
-            differences.NOTES, decimals=1, formats=differences.FORMATS,
-        ),
+        differences.differences_from("one-shot"),
     ),
     figures=(
         Picture("rows", "Tau-b of each way to get codes, a dot a run.", rows.figure),

@@ -55,10 +55,7 @@ STUDY = Study(
             "protocol", "Tau-b by protocol", ranking.table, ranking.LABELS, ranking.NOTES,
             decimals=1, formats={"p_value": ".2g"},
         ),
-        Table(
-            "differences", "Differences from the first protocol", differences.table,
-            differences.LABELS, differences.NOTES, decimals=1, formats=differences.FORMATS,
-        ),
+        differences.differences_from("the first protocol"),
     ),
     figures=(Picture("rows", "Tau-b of each protocol, a dot a run.", rows.figure),),
 )  # fmt: skip

@@ -69,10 +69,7 @@ STUDY = Study(
             "recipe", "Tau-b by how K = 8 is trained", ranking.table, ranking.LABELS,
             ranking.NOTES, decimals=1, formats={"p_value": ".2g"},
         ),
-        Table(
-            "differences", "Differences from the paper's way", differences.table,
-            differences.LABELS, differences.NOTES, decimals=1, formats=differences.FORMATS,
-        ),
+        differences.differences_from("the paper's way"),
     ),
     figures=(Picture("rows", "Tau-b of each way to train, a dot a run.", rows.figure),),
 )  # fmt: skip

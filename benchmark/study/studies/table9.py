@@ -64,15 +64,7 @@ STUDY = Study(
             decimals=1,
             formats={"p_value": ".2g"},
         ),
-        Table(
-            "differences",
-            "Differences from K = 1",
-            differences.table,
-            differences.LABELS,
-            differences.NOTES,
-            decimals=1,
-            formats=differences.FORMATS,
-        ),
+        differences.differences_from("K = 1"),
         Table(
             "transfer",
             "Against the truth of other data sets",
