@@ -28,6 +28,7 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
         "cifar_folders",
         "decoding",
         "files",
+        "fingerprint",
         "imagefiles",
         "jpeg",
         "listing",

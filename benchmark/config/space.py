@@ -16,10 +16,11 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.numbers import read_number
 from benchmark.cli.parser import one_of
 from benchmark.cli.text import split_list
+from benchmark.datasets import Data, ImageData
 from kshot_core.spaces import SPACES, MobileNetV2, NASBench201, NASBenchMacro
+from kshot_core.tasks import task_of
 
 if TYPE_CHECKING:
-    from benchmark.datasets import ImageData
     from kshot_core.space import Space
 
 
@@ -88,19 +89,22 @@ class SpaceSettings:
                 )
         return cls(**values)
 
-    def build(self, data: ImageData) -> Space:
-        """The space, for networks that take the images of ``data`` and tell its classes apart.
+    def build(self, data: Data) -> Space:
+        """The space, for networks that take the examples of ``data`` and tell its classes apart.
 
         Raises:
-            UserError: the space cannot take these images.
+            UserError: the space cannot take them, or has networks for another task.
         """
-        return self._build(
-            {
-                "num_classes": data.num_classes,
-                "image_size": data.image_size,
-                "image_channels": data.image_channels,
-            }
-        )
+        own, wanted = task_of(self.without_images()), task_of(data)
+        if type(own) is not type(wanted):
+            raise UserError(
+                f"{self.space} is a space of networks that are scored by {own.score}, and "
+                f"{data.name} is a data set for {wanted.score}; name another --space or --dataset"
+            )
+        sizes = {"num_classes": data.num_classes}
+        if isinstance(data, ImageData):
+            sizes |= {"image_size": data.image_size, "image_channels": data.image_channels}
+        return self._build(sizes)
 
     def without_images(self) -> Space:
         """The space with the sizes of images that it has by default, where none matter."""

@@ -15,12 +15,14 @@ from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
 from benchmark.datasets.imagefolder import load_imagenet
 from benchmark.datasets.imagenet16_120 import load_imagenet16_120
-from benchmark.datasets.splits import DataRequest, ImageData, Splits, check_splits
+from benchmark.datasets.splits import Data, DataRequest, ImageData, Splits, check_splits
+from benchmark.datasets.text.files import load_ptb, load_text
+from benchmark.datasets.text.grammar import load_grammar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DATASETS", "DataRequest", "ImageData", "Splits", "load_splits"]
+__all__ = ["DATASETS", "Data", "DataRequest", "ImageData", "Splits", "load_splits"]
 
 
 def _load_digits(request: DataRequest) -> Splits:
@@ -30,12 +32,15 @@ def _load_digits(request: DataRequest) -> Splits:
     return load_digits(request)
 
 
-DATASETS: dict[str, Callable[[DataRequest], ImageData]] = {
+DATASETS: dict[str, Callable[[DataRequest], Data]] = {
     "digits": _load_digits,
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,
     "imagenet16-120": load_imagenet16_120,
     "imagenet": load_imagenet,
+    "grammar": load_grammar,
+    "ptb": load_ptb,
+    "text": load_text,
 }
 
 
@@ -43,8 +48,8 @@ _SIZED = ("cifar10", "cifar100", "imagenet")
 """Data sets whose images can be had at several sizes."""
 
 
-def load_splits(dataset: str, request: DataRequest) -> ImageData:
-    """The images of ``dataset``, read, checked and split.
+def load_splits(dataset: str, request: DataRequest) -> Data:
+    """The examples of ``dataset``, read, checked and split.
 
     Raises:
         UserError: no data set has this name, its files are missing or not as published, or it

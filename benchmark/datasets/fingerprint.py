@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 
-from benchmark.datasets.splits import ImageData, Splits
+from benchmark.datasets.splits import Data, Splits
 
 
-def fingerprint(data: ImageData) -> str:
+def fingerprint(data: Data) -> str:
     """SHA-256 of all images and labels of a data set, whatever files they came from.
 
     Of images that are read as they are needed it is that of their list: names, order and split.

@@ -10,13 +10,13 @@ import hashlib
 import json
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch.nn import functional as F
 
 from benchmark.cli.errors import UserError
-from kshot_core.tasks.batches import WHOLE, Part, TrainingBatches
+from kshot_core.tasks.batches import WHOLE, Part, ScoringBatches, TrainingBatches
 from kshot_core.tasks.images import ImageSet
 
 if TYPE_CHECKING:
@@ -154,8 +154,11 @@ def _box(images: Tensor, factor: int) -> Tensor:
     return torch.cat([chunk.round().to(torch.uint8) for chunk in chunks])
 
 
-class ImageData(Protocol):
-    """What programs ask of a data set: ``Splits``, or images that are read as they are needed."""
+class Data(Protocol):
+    """What programs ask of a data set, whatever its examples are: images, or windows of a text.
+
+    One of another task than image classification has it as ``task``, see ``task_of``.
+    """
 
     @property
     def name(self) -> str:
@@ -164,32 +167,22 @@ class ImageData(Protocol):
 
     @property
     def num_classes(self) -> int:
-        """Number of labels."""
-        ...
-
-    @property
-    def image_size(self) -> int:
-        """Height and width in pixels."""
-        ...
-
-    @property
-    def image_channels(self) -> int:
-        """Channels of an image."""
+        """Number of labels, or of tokens."""
         ...
 
     @property
     def num_train(self) -> int:
-        """Number of training images, those held out not counted."""
+        """Number of training examples, those held out not counted."""
         ...
 
     @property
     def num_valid(self) -> int:
-        """Number of images that architectures are scored on."""
+        """Number of examples that architectures are scored on."""
         ...
 
     @property
     def num_test(self) -> int:
-        """Number of images that retrained networks are judged by; 0 where there are none."""
+        """Number of examples that retrained networks are judged by; 0 where there are none."""
         ...
 
     @property
@@ -202,14 +195,41 @@ class ImageData(Protocol):
         """What a record says about the data."""
         ...
 
-    def first(self, num: int) -> ImageData:
-        """The same with the first ``num`` training images alone."""
+    def first(self, num: int) -> Data:
+        """The same with the first ``num`` training examples alone."""
         ...
 
     def training(
         self, device: torch.device, part: Part = WHOLE, everything: bool = False
     ) -> TrainingBatches:
-        """Images to train on, augmented; with ``everything`` those held out of training too."""
+        """Examples to train on; with ``everything`` those held out of training too."""
+        ...
+
+    def validation(self, device: torch.device) -> ScoringBatches:
+        """Examples to score architectures on."""
+        ...
+
+    def test(self, device: torch.device) -> ScoringBatches:
+        """Examples to judge a retrained network by. Raises ``UserError`` where there are none."""
+        ...
+
+
+@runtime_checkable
+class ImageData(Data, Protocol):
+    """A data set of images: ``Splits``, or images that are read as they are needed."""
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels."""
+        ...
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of an image."""
+        ...
+
+    def first(self, num: int) -> ImageData:
+        """The same with the first ``num`` training images alone."""
         ...
 
     def validation(self, device: torch.device) -> ImageSet:

@@ -27,7 +27,7 @@ from benchmark.config.presets import PRESETS
 from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_found
 from benchmark.config.run import HELP, RunConfig
 from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.pipeline.stages import OF_IMAGES, Machine, Outcome, retrain, run_stage, search, train
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
@@ -137,7 +137,7 @@ def _work(
 
 def _check(request: Request, searches: list[SearchConfig]) -> None:
     """Say what is wrong with data, limits and retraining before anything is trained."""
-    images: dict[tuple[Any, ...], ImageData] = {}
+    images: dict[tuple[Any, ...], Data] = {}
     largest = []
     for one in searches:
         key = tuple(getattr(one.run, name) for name in OF_IMAGES)

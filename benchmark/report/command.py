@@ -3,12 +3,13 @@
 Reads each ``study.json`` under ``results/studies`` and the records that it names; nothing is
 trained or scored again. The same records give the same bytes with the same versions of pandas and
 matplotlib, so the committed results can be checked. Figures whose records and drawing code have not
-changed are not drawn again.
+changed are not drawn again. ``--site`` makes pages for a browser of the same records as well.
 """
 
 from __future__ import annotations
 
 import argparse
+import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,12 +49,24 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     Args:
         argv: command-line arguments without the program's name; ``None`` takes the process's own.
     """
-    results: Path = _parser().parse_args(argv).results
+    given = _parser().parse_args(argv)
+    results: Path = given.results
     console = Console()
-    folders = build_report(results)
-    for folder in folders:
-        console.print(Text(f"study: {folder}/"))
-    console.print(Text(f"list: {results / 'README.md'}"))
+    folders = []
+    # Runs without a study have pages too.
+    if not (given.site or given.open) or any((results / "studies").glob("*/study.json")):
+        folders = build_report(results)
+        for folder in folders:
+            console.print(Text(f"study: {folder}/"))
+        console.print(Text(f"list: {results / 'README.md'}"))
+    if given.site or given.open:
+        # Its library takes a while to import.
+        from benchmark.study.site.write import write_site  # noqa: PLC0415
+
+        index = write_site(results)
+        console.print(Text(f"pages: {index}"), style="bold")
+        if given.open and not webbrowser.open(index.resolve().as_uri()):
+            raise UserError(f"no browser was found here; open {index.resolve()} in one")
     return folders
 
 
@@ -70,4 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="the results folder, with its records and studies inside (default: results)",
     )
+    parser.add_argument(
+        "--site",
+        action="store_true",
+        help="make pages as well, with a plot to explore for every run and search, in "
+        "site/index.html of that folder; they open from disk, without a network",
+    )
+    parser.add_argument("--open", action="store_true", help="the same, and open them in a browser")
     return parser

@@ -169,6 +169,8 @@ def _load_images(config: RetrainConfig, places: Places) -> ImageData:
             jitter=config.jitter,
         ),
     )
+    if not isinstance(data, ImageData):
+        raise UserError(f"networks are retrained on images, which {config.dataset} has none of")
     if config.train_images > data.num_train:
         raise UserError(
             f"--train-images asks for {config.train_images} images, {config.dataset} has "

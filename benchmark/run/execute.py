@@ -32,7 +32,7 @@ from kshot_core.evaluation.scores import predict
 from kshot_core.metrics.bootstrap import value_or_none
 from kshot_core.metrics.correlation import kendall_tau_b
 from kshot_core.space import Arch
-from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.batches import ScoringBatches
 
 _NUM_CODES = 1000
 _TRACK_IMAGES = 1000
@@ -122,7 +122,7 @@ def run_one(
 
 
 def _tracked(
-    config: RunConfig, supernet: Supernet, target: Target, images: ImageSet
+    config: RunConfig, supernet: Supernet, target: Target, images: ScoringBatches
 ) -> list[dict[str, Any]]:
     """The supernet's log, with tau after every ``track_every``-th epoch whose weights are kept.
 
@@ -149,7 +149,7 @@ def _tau(
     supernet: Supernet,
     target: Target,
     archs: list[Arch],
-    images: ImageSet,
+    images: ScoringBatches,
 ) -> float | None:
     scores = predict(
         supernet.shared,

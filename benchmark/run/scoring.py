@@ -20,8 +20,7 @@ from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
-from kshot_core.tasks.batches import Batch
-from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.batches import Batch, ScoringBatches
 from kshot_core.weights.bank import KShot
 
 _SHARD = 32
@@ -32,7 +31,7 @@ def score(
     folder: RunFolder,
     supernet: Supernet,
     archs: list[Arch],
-    images: ImageSet,
+    images: ScoringBatches,
     progress: Callable[[int, int], None],
     due: Callable[[], bool],
     workers: int = 1,

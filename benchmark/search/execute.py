@@ -13,7 +13,7 @@ import torch
 
 from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.search import SearchConfig
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.search.folder import PARTIAL, SearchFolder
@@ -99,7 +99,7 @@ def search_one(
 
 
 def searched_space(
-    config: SearchConfig, places: Places, data: ImageData
+    config: SearchConfig, places: Places, data: Data
 ) -> tuple[SearchTruth | None, PricedSpace]:
     """The truth of this data set, if there is one, and the space that is searched.
 
@@ -121,7 +121,7 @@ def searched_space(
     return truth, searched
 
 
-def _priced(config: SearchConfig, data: ImageData) -> PricedSpace:
+def _priced(config: SearchConfig, data: Data) -> PricedSpace:
     space = config.run.space_settings().build(data)
     if not isinstance(space, Priced):
         raise UserError(
@@ -136,7 +136,7 @@ def _evaluate(
     folder: SearchFolder,
     space: PricedSpace,
     supernets: list[Supernet],
-    data: ImageData,
+    data: Data,
     device: torch.device,
     progress: Progress,
     processes: Processes,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -30,16 +31,19 @@ from benchmark.truth.table import TruthTable
 from benchmark.workers.jobs import num_cores, run_all
 from kshot_core.retraining.standalone import (
     StandaloneRecipe,
-    accuracies,
     build_fleet,
+    standalone_scores,
     train_standalone,
 )
 from kshot_core.space import Arch, Listable, Space, listing
 from kshot_core.spaces import NASBench201
-from kshot_core.tasks.batches import TrainingBatches
+from kshot_core.tasks import task_of
+from kshot_core.tasks.batches import ScoringBatches, TrainingBatches
 from kshot_core.tasks.images import ImageSet
 
 _CPU = torch.device("cpu")
+_SCORED_TOGETHER = 500
+"""Images of a pass at scoring, of all networks of a fleet together."""
 _MOST_LISTED = 100_000
 """Architectures of a space without an order that is listed; of a larger one some are drawn."""
 _ALONE = ("batch_norm", "affine")
@@ -52,7 +56,7 @@ class StandaloneConfig:
     """Everything that decides a truth table.
 
     Args:
-        dataset: images to train and validate on.
+        dataset: what to train and validate on.
         num_archs: architectures, drawn uniformly from those with a path.
         num_seeds: trainings of each, seeds 0, 1, ...
         space: of the architectures; networks trained alone keep running averages.
@@ -104,10 +108,10 @@ def _drawn(num: int, space: Space) -> list[Arch]:
 
 
 @cache
-def _images(
+def _examples(
     dataset: str, data: Path | None, device: torch.device, settings: SpaceSettings
-) -> tuple[Space, TrainingBatches, ImageSet]:
-    """Space with the images' sizes, training images, validation images; once per process."""
+) -> tuple[Space, TrainingBatches, ScoringBatches]:
+    """Space with the examples' sizes, training and validation examples; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
     return settings.build(splits), splits.training(device), splits.validation(device)
 
@@ -121,10 +125,20 @@ def train_fleet(
     """Train architectures, each with its seed; returns their lines of the results file."""
     archs, seeds = [arch for arch, _ in work], [seed for _, seed in work]
     started = time.perf_counter()
-    space, training, validation = _images(config.dataset, data, device, config.space)
+    space, training, validation = _examples(config.dataset, data, device, config.space)
+    task = task_of(space)
     fleet = build_fleet(space, archs, seeds).to(device)
-    train_standalone(fleet, training, config.recipe, seeds)
-    scores = accuracies(fleet, validation)
+    train_standalone(fleet, training, config.recipe, seeds, task)
+    if isinstance(validation, ImageSet):
+        size = max(1, _SCORED_TOGETHER // len(work))
+        batches = validation.scoring_batches(size, keep_remainder=True)
+    else:
+        batches = validation.scoring_batches(config.recipe.batch_size)
+    scores = standalone_scores(fleet, batches, task)
+    if not all(map(math.isfinite, scores)):
+        raise UserError(
+            f"a training of {space.name} diverged; lower --learning-rate, or set --gradient-clip"
+        )
     seconds = round((time.perf_counter() - started) / len(work), 2)
     return [
         {
@@ -150,7 +164,7 @@ def make_truth(
         config: what to train.
         to: the table's file; results gather in ``<to>.partial.jsonl`` until it is complete.
         jobs: processes.
-        data: folder of images, for data sets that need one.
+        data: where the files are, for data sets that need some.
         device: where to train.
 
     Raises:
@@ -159,7 +173,7 @@ def make_truth(
     partial_path = to.with_name(to.name + ".partial.jsonl")
     results = _load_partial(partial_path, config)
     # Once here, so that a download happens once, and fails early.
-    space, _, _ = _images(config.dataset, data, device, config.space)
+    space, _, _ = _examples(config.dataset, data, device, config.space)
     archs = draw_archs(config.num_archs, space)
     work = [(arch, seed) for arch in archs for seed in range(config.num_seeds)]
     # The fleets are always the same ones, so that a stopped and resumed table has the same bytes.
@@ -249,13 +263,19 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
         "--seeds", type=int, default=defaults.num_seeds, help="trainings of each (%(default)s)"
     )
     parser.add_argument(
-        "--epochs", type=int, default=recipe.epochs, help="passes over the images (%(default)s)"
+        "--epochs", type=int, default=recipe.epochs, help="passes over the examples (%(default)s)"
     )
     parser.add_argument(
-        "--batch-size", type=int, default=recipe.batch_size, help="images a step (%(default)s)"
+        "--batch-size", type=int, default=recipe.batch_size, help="examples a step (%(default)s)"
     )
     parser.add_argument(
         "--learning-rate", type=float, default=recipe.learning_rate, help="of SGD (%(default)s)"
+    )
+    parser.add_argument(
+        "--gradient-clip",
+        type=float,
+        default=recipe.gradient_clip,
+        help="largest norm of a network's gradient; recurrent ones want one (0: none)",
     )
     parser.add_argument(
         "--fleet",
@@ -265,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     )
     parser.add_argument("--jobs", type=int, help="processes (one a core; one on a GPU)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of images")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
     group = parser.add_argument_group("search space (default: NAS-Bench-201, narrow)")
     add_settings(group, SpaceSettings, SPACE_HELP, _ALONE)
     given = parser.parse_args(argv)
@@ -274,6 +294,8 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
         if getattr(given, name) < smallest:
             option = "--" + name.replace("_", "-")
             raise UserError(f"{option} must be at least {smallest}, got {getattr(given, name)}")
+    if given.gradient_clip < 0:
+        raise UserError(f"--gradient-clip must be 0 or more, got {given.gradient_clip}")
     if given.jobs is not None and given.jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {given.jobs}")
     if given.to.exists():
@@ -289,6 +311,7 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
             epochs=given.epochs,
             batch_size=given.batch_size,
             learning_rate=given.learning_rate,
+            gradient_clip=given.gradient_clip,
         ),
     )
     device = environment.choose_device(given.device)

@@ -65,6 +65,10 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     console.print(Text(shown), soft_wrap=True)
     console.print(Text(study.answer(data)))
     console.print(Text(f"study: {path.parent}/"), style="bold")
+    # Its library takes a while to import.
+    from benchmark.study.site.write import write_site  # noqa: PLC0415
+
+    console.print(Text(f"pages: {write_site(results)}"), style="bold")
     return path.parent
 
 

@@ -16,7 +16,7 @@ from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.pipeline.stages import OF_IMAGES, Machine, retrain, run_stage, search, train
 from benchmark.records.files import check_writable
 from benchmark.retrain.execute import check_retraining
@@ -93,7 +93,7 @@ def _check_runs(runs: Sequence[RunConfig], places: Places) -> None:
 
 def _check_searches(searches: Sequence[SearchConfig], size: Size | None, machine: Machine) -> None:
     """Say what is wrong with data, limits and retraining before anything is trained."""
-    images: dict[tuple[Any, ...], ImageData] = {}
+    images: dict[tuple[Any, ...], Data] = {}
     largest: dict[RetrainConfig, None] = {}
     for one in searches:
         key = tuple(getattr(one.run, name) for name in OF_IMAGES)

@@ -24,11 +24,8 @@ _LATEX = {
 
 def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
     """The table as text with headings, each ``x_sd`` merged into its ``x``."""
-    labels = table.labels
     columns: dict[str, list[str]] = {}
-    for name in values.columns:
-        if name.endswith("_sd") or name in table.for_programs:
-            continue
+    for heading, name in shown_columns(table, values).items():
         spreads = values.get(f"{name}_sd", pd.Series(math.nan, index=values.index))
         decimals = 4 if name == "p_value" else table.decimals
         form = table.formats.get(name, "")
@@ -38,8 +35,17 @@ def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
         ]
         if name == NUM:
             cells = [NO_RUN if cell == "0" else cell for cell in cells]
-        columns[labels.get(name, name.replace("_", " "))] = cells
+        columns[heading] = cells
     return pd.DataFrame(columns)
+
+
+def shown_columns(table: Table, values: pd.DataFrame) -> dict[str, str]:
+    """The columns that people see: heading -> column."""
+    return {
+        table.labels.get(name, name.replace("_", " ")): name
+        for name in values.columns
+        if not name.endswith("_sd") and name not in table.for_programs
+    }
 
 
 def to_csv(values: pd.DataFrame) -> str:

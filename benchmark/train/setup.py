@@ -12,7 +12,7 @@ import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
-from benchmark.datasets import DataRequest, ImageData, load_splits
+from benchmark.datasets import Data, DataRequest, load_splits
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
@@ -60,7 +60,7 @@ class Target:
         return np.asarray(values, dtype=np.float64)
 
 
-def ranked_space(config: RunConfig, data: ImageData) -> Space:
+def ranked_space(config: RunConfig, data: Data) -> Space:
     """The search space of a run, for the images it is trained on.
 
     Raises:
@@ -69,7 +69,7 @@ def ranked_space(config: RunConfig, data: ImageData) -> Space:
     return config.space_settings().build(data)
 
 
-def load_images(config: RunConfig, places: Places) -> ImageData:
+def load_images(config: RunConfig, places: Places) -> Data:
     """The data set's images, the training images cut to ``train_images``.
 
     Raises:

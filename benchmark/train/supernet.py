@@ -22,7 +22,7 @@ import torch
 from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.cli.stopping import asked, finishing, stopped
 from benchmark.config.run import RunConfig
-from benchmark.datasets import ImageData
+from benchmark.datasets import Data
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
@@ -100,7 +100,7 @@ def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
 
 def trained_supernet(
     config: RunConfig,
-    data: ImageData,
+    data: Data,
     places: Places,
     device: torch.device,
     progress: Progress,

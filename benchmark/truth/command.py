@@ -19,7 +19,8 @@ from rich.table import Table
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
 from benchmark.truth.format import SUFFIXES, suffix_of
-from benchmark.truth.importers import Imported, import_truth
+from benchmark.truth.imported import Imported
+from benchmark.truth.importers import import_truth
 from benchmark.truth.pickles import Report
 from benchmark.truth.table import TruthTable, cached_truth
 from kshot_core.metrics.correlation import kendall_tau_b
@@ -33,6 +34,11 @@ SOURCE is one of
   NATS-tss-v1_0-3ffb9-simple/     the unpacked folder of its successor, linked at
                                   https://github.com/D-X-Y/NATS-Bench
                                   takes about ten minutes and little memory
+  DARTS_fix-w-d.json and its like NDS's records of cells, linked at
+                                  https://github.com/facebookresearch/nds
+  darts-cifar10.csv               the networks of How Does Supernet Help in NAS?, of
+  proxylessnas.csv                https://github.com/matluster/anonymous-2102; of the first
+                                  its -seed43 file beside it is read too
   any .csv, .csv.gz or .csv.xz    with a column arch, in the words of any search space
                                   (NAS-Bench-Macro's digits, say); columns named
                                   <trained-on>/<split>/<epochs>ep/<mean or seedN> are taken,
@@ -122,8 +128,8 @@ def _ceilings(table: TruthTable) -> Iterator[tuple[str, str, str, str]]:
 
 def _import(options: argparse.Namespace, console: Console) -> TruthTable:
     to: Path = options.to or cached_truth()
-    # Whose a CSV is stands in its rows; of all else it is known.
-    tells = options.to is None and options.source.name.endswith(SUFFIXES)
+    # Whose a CSV or NDS's records are stands in them; of all else it is known.
+    tells = options.to is None and options.source.name.endswith((*SUFFIXES, ".json"))
     if not tells:
         # Asked before the work: it can take minutes.
         check_target(to, force=options.force)
@@ -208,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     make = commands.add_parser(
         "import",
-        help="make a table from NAS-Bench-201, NATS-Bench or a CSV",
+        help="make a table from NAS-Bench-201, NATS-Bench, NDS or a CSV",
         description="Make a truth table from what the benchmarks' authors publish, or a CSV.",
         epilog=textwrap.dedent(_IMPORT_HELP),
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -25,7 +25,7 @@ is over the runs an arch has. 12-epoch runs have seeds 111 and 777, 200-epoch on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,10 +35,12 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
+from benchmark.truth.five_spaces import import_five_spaces, is_five_spaces
 from benchmark.truth.format import TruthColumn, is_column, to_frame
+from benchmark.truth.imported import NUM_DECIMALS, Imported, sorted_table
+from benchmark.truth.nds import import_nds
 from benchmark.truth.pickles import Report, check_md5, load_pbz2, load_pth, silent
 from benchmark.truth.reading import few, is_table, read_rows
-from benchmark.truth.table import TruthTable
 from kshot_core.spaces.nasbench201.space import NUM_ARCHS, NASBench201, to_string
 
 SPLITS: Mapping[str, Mapping[str, str]] = {
@@ -47,20 +49,11 @@ SPLITS: Mapping[str, Mapping[str, str]] = {
     "cifar100": {"x-valid": "valid", "x-test": "test", "ori-test": "valid+test"},
     "ImageNet16-120": {"x-valid": "valid", "x-test": "test", "ori-test": "valid+test"},
 }
-NUM_DECIMALS = 6
 
 # What reading a record that is not as published can raise.
 _ODD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError)
 
 Row = dict[TruthColumn, float]
-
-
-@dataclass(frozen=True, eq=False)
-class Imported:
-    """An imported table, and what of the source it does not hold, one line each."""
-
-    table: TruthTable
-    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ def import_truth(
     trust: bool = False,
     report: Report = silent,
 ) -> Imported:
-    """Read any source: a NAS-Bench-201 ``.pth``, a NATS-Bench topology folder, or a CSV.
+    """Read any source: a NAS-Bench-201 ``.pth``, a NATS-Bench topology folder, NDS's JSON, a CSV.
 
     Args:
         source: the file or folder. Which kind it is follows from its name.
@@ -93,10 +86,15 @@ def import_truth(
     """
     if not source.exists():
         raise UserError(f"no such file or folder: {source}; give the source's path")
-    if source.is_file() and is_table(source):
+    own_columns = not (source.is_file() and is_table(source)) or is_five_spaces(read_rows(source))
+    if not own_columns:
         return import_csv(source, renames or {})
     if renames:
         raise UserError(f"--column renames columns of a CSV; {source} names its columns itself")
+    if source.is_file() and is_table(source):
+        return import_five_spaces(source)
+    if source.suffix.lower() == ".json":
+        return import_nds(source)
     if source.is_dir():
         return import_nats(source, report)
     if source.suffix == ".pth":
@@ -105,8 +103,8 @@ def import_truth(
     if ".pbz2" in source.name or ".tar" in source.name:
         hint = "; of NATS-Bench give the unpacked folder NATS-tss-v1_0-3ffb9-simple (tar -xf)"
     raise UserError(
-        "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, or a .csv, .tsv or "
-        f".txt file, packed or not; got {source}{hint}"
+        "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, a .json file of NDS, or a "
+        f".csv, .tsv or .txt file, packed or not; got {source}{hint}"
     )
 
 
@@ -144,7 +142,7 @@ def import_csv(source: Path, renames: Mapping[str, str]) -> Imported:
         )
     frame = to_frame(rows, names, source)
     note = (f"{len(left_out)} columns not of the four-part form: {few(left_out, 30)}",)
-    return Imported(_sorted_table(frame, source, rows.lines), note if left_out else ())
+    return Imported(sorted_table(frame, source, rows.lines), note if left_out else ())
 
 
 def import_nats(folder: Path, report: Report = silent) -> Imported:
@@ -270,16 +268,7 @@ def _imported(rows: Mapping[str, Row], source: Path) -> Imported:
     left_out = [f"{name}: {int(frame[name].isna().sum())} archs have no run" for name in gaps]
     if len(rows) < NUM_ARCHS:
         left_out.append(f"{NUM_ARCHS - len(rows)} of {NUM_ARCHS} archs: the source lacks them")
-    return Imported(_sorted_table(frame.drop(columns=gaps), source), tuple(left_out))
-
-
-def _sorted_table(
-    frame: pd.DataFrame, source: Path, lines: Sequence[int] | None = None
-) -> TruthTable:
-    """Check the content, then put the rows in the space's order, if it has one."""
-    table = TruthTable(source, frame, lines)
-    order = np.argsort(table.index([table.space.from_string(arch) for arch in table.frame.index]))
-    return TruthTable(table.path, table.frame.iloc[order])
+    return Imported(sorted_table(frame.drop(columns=gaps), source), tuple(left_out))
 
 
 def _column_order(column: TruthColumn) -> tuple[int, int, int, str]:

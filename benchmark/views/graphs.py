@@ -17,8 +17,8 @@ from kshot_core.drawing import Edge, Graph
 
 Place = tuple[float, float]
 
-_PLAIN = "#666666"
-_DEAD = "#cccccc"
+PLAIN = "#666666"
+DEAD = "#cccccc"
 _CELL_INCHES = (3.4, 2.4)
 _UNIT_INCHES = 0.95
 _STEP = 1.2
@@ -56,9 +56,9 @@ def draw_graphs(titled: Sequence[tuple[str, tuple[Graph, ...]]]) -> Figure:
     edges = [edge for _, graph in cells for edge in graph.edges]
     handles = []
     if any(not edge.is_live for edge in edges):
-        handles.append(Line2D([], [], color=_DEAD, label="does not reach the output"))
+        handles.append(Line2D([], [], color=DEAD, label="does not reach the output"))
     if any(not edge.is_there for edge in edges):
-        handles.append(Line2D([], [], color=_DEAD, linestyle=":", label="none"))
+        handles.append(Line2D([], [], color=DEAD, linestyle=":", label="none"))
     if handles:
         figure.legend(
             handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8
@@ -67,8 +67,8 @@ def draw_graphs(titled: Sequence[tuple[str, tuple[Graph, ...]]]) -> Figure:
 
 
 def _draw_graph(axes: Axes, graph: Graph) -> None:
-    places = graph.places or _laid_out(graph)
-    passing = _passing(graph)
+    places = graph.places or laid_out(graph)
+    passing = bows_of(graph)
     for edge in graph.edges:
         _draw_edge(axes, edge, places, 0.0 if graph.places else passing[edge])
     kinds = graph.kinds or (0,) * len(graph.nodes)
@@ -79,7 +79,7 @@ def _draw_graph(axes: Axes, graph: Graph) -> None:
             color=KINDS[kind - 1] if kind else "black",
             bbox={"boxstyle": shape, "facecolor": "#eeeeee", "edgecolor": "black"},
         )  # fmt: skip
-    (left, low), (right, high) = _extent(graph, places)
+    (left, low), (right, high) = extent(graph, places)
     axes.set_xlim(left - 0.5, right + 0.5)
     axes.set_ylim(low - 0.4, high + 0.3)
     if not graph.places:
@@ -90,15 +90,15 @@ def _draw_graph(axes: Axes, graph: Graph) -> None:
 def _draw_edge(axes: Axes, edge: Edge, places: Sequence[Place], bow: float) -> None:
     start, end = places[edge.source], places[edge.target]
     faint = not edge.is_live
-    colour = KINDS[edge.kind - 1] if edge.kind else _PLAIN
+    colour = KINDS[edge.kind - 1] if edge.kind else PLAIN
     axes.add_patch(
         FancyArrowPatch(
             start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=11, shrinkB=11,
-            color=_DEAD if faint else colour, linewidth=1.0 if faint else 1.8,
+            color=DEAD if faint else colour, linewidth=1.0 if faint else 1.8,
             linestyle="-" if edge.is_there else ":", connectionstyle=f"arc3,rad={-bow}",
         )
     )  # fmt: skip
-    x, y = _middle(start, end, bow)
+    x, y = middle(start, end, bow)
     axes.text(
         x, y, edge.label, fontsize=8, ha="center", va="center",
         color="#aaaaaa" if faint else colour,
@@ -106,7 +106,7 @@ def _draw_edge(axes: Axes, edge: Edge, places: Sequence[Place], bow: float) -> N
     )  # fmt: skip
 
 
-def _middle(start: Place, end: Place, bow: float) -> Place:
+def middle(start: Place, end: Place, bow: float) -> Place:
     """Of the arc: matplotlib's has its control point ``bow`` times the length beside the middle."""
     (x, y), (to_x, to_y) = start, end
     return (
@@ -115,12 +115,12 @@ def _middle(start: Place, end: Place, bow: float) -> Place:
     )
 
 
-def _laid_out(graph: Graph) -> list[Place]:
+def laid_out(graph: Graph) -> list[Place]:
     """Nodes in a line, so that arcs above and below it pass by all others."""
     return [(_STEP * node, 0.0) for node in range(len(graph.nodes))]
 
 
-def _passing(graph: Graph) -> dict[Edge, float]:
+def bows_of(graph: Graph) -> dict[Edge, float]:
     """How far each edge bows out: not at all between neighbours, else up and down in turns."""
     sides, bows = [_BOW, -_BOW], {}
     for edge in graph.edges:
@@ -131,12 +131,12 @@ def _passing(graph: Graph) -> dict[Edge, float]:
     return bows
 
 
-def _extent(graph: Graph, places: Sequence[Place]) -> tuple[Place, Place]:
+def extent(graph: Graph, places: Sequence[Place]) -> tuple[Place, Place]:
     """Lower left and upper right of nodes and arcs."""
     points = list(places)
     if not graph.places:
-        bows = _passing(graph)
-        points += [_middle(places[e.source], places[e.target], bows[e]) for e in graph.edges]
+        bows = bows_of(graph)
+        points += [middle(places[e.source], places[e.target], bows[e]) for e in graph.edges]
     xs, ys = zip(*points, strict=True)
     return (min(xs), min(ys)), (max(xs), max(ys))
 
@@ -145,5 +145,5 @@ def _size(graph: Graph) -> Place:
     """Inches of a panel."""
     if graph.places:
         return _CELL_INCHES
-    (left, low), (right, high) = _extent(graph, _laid_out(graph))
+    (left, low), (right, high) = extent(graph, laid_out(graph))
     return _UNIT_INCHES * (right - left + 1.2), _UNIT_INCHES * (high - low + 0.7) + 0.4

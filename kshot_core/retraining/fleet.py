@@ -3,7 +3,7 @@
 Small networks leave a processor idle between kernels. A fleet stacks the parameters of its members
 by name and, where the networks can (``ManyPaths``), runs all of them in one pass. What a member
 computes and how it trains is to float tolerance what it would be alone, as long as the optimiser
-treats every scalar by itself (SGD, Adam; not a clipped norm).
+treats every scalar by itself (SGD, Adam), and norms are clipped member by member.
 
 Shapes: m members, B images of a member.
 """
@@ -11,6 +11,7 @@ Shapes: m members, B images of a member.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ from kshot_core.weights.many import Members, runs_many_paths
 
 class Fleet(nn.Module):
     """Stand-alone networks side by side, called as ``fleet(images)``.
+
+    Those of a task that carries a state are called, as one of them is, with the pair of inputs and
+    states, and return the pair of outputs and new states, all of them (m, B, ...).
 
     Args:
         networks: m networks, each called as ``network(images)``. Their weights are copied; the
@@ -65,13 +69,37 @@ class Fleet(nn.Module):
             is_trained = self._name[key] in trained
             self.stacks[table_key(key)] = nn.Parameter(stack, requires_grad=is_trained)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Any) -> Any:
         """Outputs (m, B, num_classes) of images (m, B, C, H, W); see ``ManyPaths``."""
         first = self._networks[0]
         first.train(self.training)
         if runs_many_paths(first):
             return first.forward_many(x, self.archs, self)
-        return torch.stack([self._run_one(x, member) for member in range(len(self.archs))])
+        members = range(len(self.archs))
+        if isinstance(x, Tensor):
+            return torch.stack([self._run_one(x[member], member) for member in members])
+        inputs, states = x
+        each = [
+            self._run_one((inputs[member], None if states is None else states[member]), member)
+            for member in members
+        ]
+        return tuple(torch.stack(parts) for parts in zip(*each, strict=True))
+
+    @torch.no_grad()
+    def clip_gradients(self, largest: float) -> None:
+        """Scale each member's gradient down to the norm ``largest`` where it is longer."""
+        squares = torch.zeros(len(self.archs), device=next(self.parameters()).device)
+        found = [
+            (stack.grad, torch.tensor(list(place), device=stack.device))
+            for key, place in self._place.items()
+            if (stack := self.stacks[table_key(key)]).grad is not None
+        ]
+        for gradient, members in found:
+            squares[members] += gradient.flatten(1).float().square().sum(1)
+        # An infinite norm leaves nothing of its member's gradient, and NaN stays NaN.
+        scales = (largest / squares.sqrt().clamp(min=1e-12)).clamp(max=1)
+        for gradient, members in found:
+            gradient.mul_(scales[members].view(-1, *[1] * (gradient.ndim - 1)))
 
     def network(self, member: int) -> nn.Module:
         """One network by itself, with the weights it has now."""
@@ -105,8 +133,7 @@ class Fleet(nn.Module):
             if member in place
         }
 
-    def _run_one(self, x: Tensor, member: int) -> Tensor:
+    def _run_one(self, x: Any, member: int) -> Any:
         network = self._networks[member].train(self.training)
         # Views, so that buffers written in place are those of the fleet.
-        output: Tensor = functional_call(network, self._state(member), (x[member],))
-        return output
+        return functional_call(network, self._state(member), (x,))

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from kshot_core.retraining.fleet import Fleet
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded, stream
-from kshot_core.tasks.batches import TrainingBatches
-from kshot_core.tasks.images import ImageSet
+from kshot_core.tasks.batches import Batch, TrainingBatches
+from kshot_core.tasks.images import CLASSIFICATION
+from kshot_core.tasks.task import Task, outputs_of
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,14 @@ class StandaloneRecipe:
     """How an architecture is trained alone.
 
     Args:
-        epochs: passes over the training images.
-        batch_size: images of a step.
+        epochs: passes over the training examples.
+        batch_size: examples of a step.
         learning_rate: of SGD at its highest; rises linearly over the first ``warmup`` share of
             the steps and falls to zero along a cosine.
         warmup: share of the steps that warm up, 0..1.
         momentum: of SGD, in Nesterov's form.
         weight_decay: of SGD.
+        gradient_clip: largest norm of a network's gradient; 0 leaves it alone.
     """
 
     epochs: int = 1
@@ -40,6 +41,7 @@ class StandaloneRecipe:
     warmup: float = 0.15
     momentum: float = 0.9
     weight_decay: float = 5e-4
+    gradient_clip: float = 0.0
 
 
 def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:
@@ -56,15 +58,20 @@ def build_fleet(space: Space, archs: Sequence[Arch], seeds: Sequence[int]) -> Fl
 
 
 def train_standalone(
-    fleet: Fleet, images: TrainingBatches, recipe: StandaloneRecipe, seeds: Sequence[int]
+    fleet: Fleet,
+    examples: TrainingBatches,
+    recipe: StandaloneRecipe,
+    seeds: Sequence[int],
+    task: Task = CLASSIFICATION,
 ) -> None:
     """Train a fleet in place.
 
     Args:
         fleet: m networks.
-        images: to train on.
+        examples: to train on.
         recipe: how.
-        seeds: of each network's order of images and their augmentation, m of them.
+        seeds: of each network's order of examples and their augmentation, m of them.
+        task: whose loss it is.
     """
     optimizer = torch.optim.SGD(
         fleet.parameters(),
@@ -79,12 +86,13 @@ def train_standalone(
     generators = [stream(seed, "standalone batches") for seed in distinct]
     device = next(fleet.parameters()).device
     rows = torch.tensor([distinct.index(seed) for seed in seeds]).to(device)
-    num_steps = recipe.epochs * (len(images) // recipe.batch_size)
+    num_steps = recipe.epochs * (len(examples) // recipe.batch_size)
     num_warm = max(1, round(recipe.warmup * num_steps))
     step = 0
     fleet.train()
     for _ in range(recipe.epochs):
-        passes = [images.training_batches(recipe.batch_size, one) for one in generators]
+        state: Tensor | None = None
+        passes = [examples.training_batches(recipe.batch_size, one) for one in generators]
         for batches in zip(*passes, strict=True):
             progress = (step - num_warm) / max(1, num_steps - num_warm)
             falling = 0.5 * (1 + math.cos(math.pi * max(0.0, progress)))
@@ -93,21 +101,33 @@ def train_standalone(
             x = torch.stack([x for x, _ in batches])[rows]
             y = torch.stack([y for _, y in batches])[rows]
             optimizer.zero_grad()
+            outputs, state = outputs_of(task, fleet, x, state)
             # A mean for each network and a sum over them: each gets the gradient of its own loss.
-            loss = F.cross_entropy(fleet(x).flatten(0, 1), y.flatten(), reduction="sum")
-            (loss / recipe.batch_size).backward()  # type: ignore[no-untyped-call]
+            task.losses(outputs, y).sum().backward()  # type: ignore[no-untyped-call]
+            if recipe.gradient_clip:
+                fleet.clip_gradients(recipe.gradient_clip)
+            # Gradients end where a batch begins.
+            state = None if state is None else state.detach()
             optimizer.step()
             step += 1
 
 
 @torch.no_grad()
-def accuracies(fleet: Fleet, images: ImageSet, batch_size: int = 500) -> list[float]:
-    """Percent of the images that each network, in evaluation mode, classifies right."""
+def standalone_scores(
+    fleet: Fleet, batches: Sequence[Batch], task: Task = CLASSIFICATION
+) -> list[float]:
+    """The task's score of each network, in evaluation mode, over batches that all of them get.
+
+    Running statistics make the size of the batches a matter of speed alone.
+    """
     fleet.eval()
     m = len(fleet.archs)
-    right, num = torch.zeros(m, dtype=torch.long, device=images.labels.device), 0
-    # Running statistics make the batch size a matter of speed alone.
-    for x, y in images.scoring_batches(max(1, batch_size // m), keep_remainder=True):
-        right += (fleet(x.expand(m, *x.shape)).argmax(2) == y).sum(1)
-        num += len(y)
-    return [100 * one / num for one in right.tolist()]
+    totals: list[Tensor] = []
+    state: Tensor | None = None
+    for x, y in batches:
+        outputs, state = outputs_of(task, fleet, x.expand(m, *x.shape), state)
+        totals.append(task.totals(outputs, y))
+    num_targets = sum(y.numel() for _, y in batches)
+    scores = task.scores(sum(totals[1:], totals[0]), num_targets)
+    found: list[float] = scores[:, 0].tolist()
+    return found

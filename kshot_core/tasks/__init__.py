@@ -9,8 +9,9 @@ A new one: a file here, and a line in ``TASKS``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
-from kshot_core.tasks.images import ImageClassification
+from kshot_core.tasks.images import CLASSIFICATION, ImageClassification
 from kshot_core.tasks.language import LanguageModelling
 from kshot_core.tasks.task import Task as Task
 
@@ -18,3 +19,18 @@ TASKS: dict[str, Callable[[], Task]] = {
     "images": ImageClassification,
     "language": LanguageModelling,
 }
+
+
+@runtime_checkable
+class Tasked(Protocol):
+    """A space or a data set of another task than image classification."""
+
+    @property
+    def task(self) -> Task:
+        """What its networks learn, or its examples teach."""
+        ...
+
+
+def task_of(one: object) -> Task:
+    """The task of a space or of a data set: image classification where it names none."""
+    return one.task if isinstance(one, Tasked) else CLASSIFICATION

@@ -31,7 +31,7 @@ class Recipe:
         weight_decay: of SGD, on the bank.
         gradient_clip: largest norm of the gradient; 0 leaves it alone.
         clip_norm: whose norm that is. ``"bank"``: of the bank's gradient, which a code λ makes
-            |λ| times the merged weights' (1/|λ| times with ``compensate``), so that the bound is
+            ‖λ‖ times the merged weights' (1/‖λ‖ times with ``compensate``), so that the bound is
             another one at each K. ``"merged"``: of the merged weights' gradient, at every K the
             same bound.
         warmup_epochs: first epochs, in which the simplex-net waits.

@@ -177,7 +177,7 @@ class KShot(nn.Module):
         common then costs one kernel. Otherwise one by one; equal up to rounding.
 
         Args:
-            x: images (m, B, ...), an ``expand``ed tensor where all paths share them.
+            x: images (m, B, ...), an expanded tensor where all paths share them.
             archs: m paths.
             codes: (m, K), rows on the simplex.
 

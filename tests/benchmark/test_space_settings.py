@@ -11,8 +11,10 @@ import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.config.space import SPACE_HELP, SpaceSettings
-from benchmark.datasets.splits import Splits
+from benchmark.datasets.splits import DataRequest, Splits
+from benchmark.datasets.text.grammar import GrammarSettings, load_grammar
 from kshot_core.spaces import SPACES, MobileNetV2, NASBench201
+from kshot_core.tasks import task_of
 
 _LABELS = torch.arange(3)
 _IMAGES = torch.zeros(3, 2, 9, 9, dtype=torch.uint8)
@@ -30,6 +32,14 @@ DATA = Splits(
     False,
     {},
 )
+TEXT = load_grammar(DataRequest(), GrammarSettings(num_train=900, num_valid=300))
+
+
+def test_a_space_and_a_data_set_of_another_task_are_refused_together() -> None:
+    with pytest.raises(UserError, match=r"darts_ptb .* perplexity, and made-up .* accuracy"):
+        SpaceSettings("darts_ptb").build(DATA)
+    with pytest.raises(UserError, match=r"nasbench201 .* accuracy .*, and grammar .* perplexity"):
+        SpaceSettings().build(TEXT)
 
 
 def test_defaults_are_the_spaces_own() -> None:
@@ -58,7 +68,9 @@ def test_every_setting_reaches_the_space() -> None:
 
 def test_there_are_settings_for_every_space_and_words_for_every_setting() -> None:
     for name in SPACES:
-        assert SpaceSettings(name).build(DATA).name == name
+        settings = SpaceSettings(name)
+        text = task_of(settings.without_images()).carries
+        assert settings.build(TEXT if text else DATA).name == name
     assert list(SPACE_HELP) == [field.name for field in dataclasses.fields(SpaceSettings)]
 
 
@@ -71,7 +83,7 @@ def test_settings_survive_json() -> None:
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "space": (
         {"space": "enas"},
-        "--space is one of darts, mobilenetv2, nasbench201, nasbench_macro, proxyless, got 'enas'",
+        "nasbench101, nasbench201, nasbench_macro, proxyless, got 'enas'",
     ),
     "no stride": ({"stages": "32x4"}, "like 32x4/2,40x4/2, got '32x4'"),
     "words": ({"stages": "many"}, "stages are channels x layers / stride"),

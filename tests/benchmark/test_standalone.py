@@ -33,7 +33,7 @@ def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
         return digits.load_digits(request, num_train=100, num_valid=100)
 
     monkeypatch.setattr(standalone, "load_splits", lambda dataset, request: few(request))
-    standalone._images.cache_clear()
+    standalone._examples.cache_clear()
 
 
 def test_draw_is_uniform_over_valid_archs_and_extends() -> None:

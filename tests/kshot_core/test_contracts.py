@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,16 +17,27 @@ from kshot_core.drawing import Drawable, Row
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING, Sharing, SharingOptions
 from kshot_core.space import Arch, Listable, Priced, PricedSpace, Space, check_arch, encode
-from kshot_core.spaces import DARTS, SPACES, MobileNetV2, NASBench201, NASBenchMacro, Proxyless
-from kshot_core.tasks import TASKS, Task
+from kshot_core.spaces import (
+    DARTS,
+    DARTSPTB,
+    SPACES,
+    MobileNetV2,
+    NASBench101,
+    NASBench201,
+    NASBenchMacro,
+    Proxyless,
+)
+from kshot_core.tasks import TASKS, Task, task_of
 
 SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
 ARCHS = SPACE.archs()[:300]
 SMALL: dict[str, Callable[[], Space]] = {
     "darts": lambda: DARTS(channels=2, layers=3, num_classes=3, image_size=8),
+    "darts_ptb": lambda: DARTSPTB(hidden=5, num_classes=3),
     "mobilenetv2": lambda: MobileNetV2(
         stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
     ),
+    "nasbench101": lambda: NASBench101(channels=4, cells=1, num_classes=3, image_size=8),
     "nasbench201": lambda: SPACE,
     "nasbench_macro": lambda: NASBenchMacro(stem=2, head=6, num_classes=3, image_size=8),
     "proxyless": lambda: Proxyless(
@@ -36,6 +48,8 @@ SMALL: dict[str, Callable[[], Space]] = {
 OUTPUTS = {"images": (5,), "language": (4, 6)}
 # A number of copies that each strategy can have.
 COPIES = {"one-shot": 1, "few-shot": 5}
+# Spaces whose architectures all cost the same.
+ONE_COST = {"darts_ptb"}
 SEEDED = {"random", "simplex"}
 TRAINED = {"simplex"}
 
@@ -222,6 +236,20 @@ class TestTask:
         assert best == 1
 
 
+def inputs(space: Space, num: int) -> Any:
+    """Examples, each another one, as the space's networks are called with them."""
+    generator = torch.Generator().manual_seed(0)
+    if task_of(space).carries:
+        return torch.randint(3, (num, 6), generator=generator), None
+    return torch.randn(num, 3, 8, 8, generator=generator)
+
+
+def outputs(space: Space, made: Any) -> torch.Tensor:
+    """Outputs (B, num_classes) of images, or (B, T, num_classes) of tokens."""
+    found: torch.Tensor = made[0] if task_of(space).carries else made
+    return found
+
+
 def priced(name: str) -> PricedSpace:
     """The small space of this name, or the test is skipped."""
     space = SMALL[name]()
@@ -288,7 +316,7 @@ class TestSpace:
     def test_what_is_no_architecture_is_refused(self, name: str, bad: object) -> None:
         space = SMALL[name]()
         asked = [space.canonical, space.is_valid, space.num_convolutions, space.to_string]
-        asked += [space.standalone, partial(space.supernet(), torch.zeros(2, 3, 8, 8))]
+        asked += [space.standalone, partial(space.supernet(), inputs(space, 2))]
         if isinstance(space, Priced):
             asked += [space.flops, space.params]
         if isinstance(space, Listable):
@@ -326,8 +354,9 @@ class TestSpace:
             assert check_arch(arch, space.num_choices) == arch
             assert space.flops(least) <= space.flops(arch) <= space.flops(most)
             assert space.params(least) <= space.params(arch) <= space.params(most)
-        assert space.flops(least) < space.flops(most)
-        assert space.params(least) < space.params(most)
+        differ = name not in ONE_COST
+        assert (space.flops(least) < space.flops(most)) == differ
+        assert (space.params(least) < space.params(most)) == differ
 
     def test_width_sites_choose_widths_from_the_narrowest(self, name: str) -> None:
         space = priced(name)
@@ -350,18 +379,21 @@ class TestSpace:
 
     def test_networks_are_called_as_promised(self, name: str) -> None:
         space = SMALL[name]()
-        x = torch.randn(2, 3, 8, 8)
-        supernet = space.supernet()
+        x, supernet = inputs(space, 2), space.supernet()
         for arch in self._archs(name)[:10]:
-            assert space.standalone(arch)(x).shape == supernet(x, arch).shape == (2, 3)
+            alone, shared = (
+                outputs(space, y) for y in (space.standalone(arch)(x), supernet(x, arch))
+            )
+            assert alone.shape == shared.shape
+            assert (len(shared), shared.shape[-1]) == (2, 3)
 
     def test_validity_says_whether_the_output_depends_on_the_input(self, name: str) -> None:
         space = SMALL[name]()
-        supernet, x = space.supernet(), torch.randn(4, 3, 8, 8)
+        supernet, x = space.supernet().eval(), inputs(space, 4)
         drawn = sample(SAMPLERS["uniform"](space), 300, torch.Generator().manual_seed(1))
         pathless = [arch for arch in drawn if not space.is_valid(arch)][:3]
         for arch in [*self._archs(name)[:10], *pathless]:
-            output = supernet(x, arch)
+            output = outputs(space, supernet(x, arch))
             assert torch.equal(output, output[:1].expand_as(output)) != space.is_valid(arch)
 
 

@@ -12,9 +12,9 @@ from torch import nn
 from kshot_core.retraining.fleet import Fleet
 from kshot_core.retraining.standalone import (
     StandaloneRecipe,
-    accuracies,
     build_fleet,
     build_standalone,
+    standalone_scores,
     train_standalone,
 )
 from kshot_core.spaces import NASBench201
@@ -31,9 +31,9 @@ def _trained(*seeds: int) -> Fleet:
 
 
 def test_it_learns_what_there_is_to_learn() -> None:
-    validation = made_up.images(80, seed=1)
-    [untrained] = accuracies(build_fleet(SPACE, [ARCH], [0]), validation, 40)
-    [trained] = accuracies(_trained(0), validation, 40)
+    batches = made_up.images(80, seed=1).scoring_batches(40)
+    [untrained] = standalone_scores(build_fleet(SPACE, [ARCH], [0]), batches)
+    [trained] = standalone_scores(_trained(0), batches)
     assert untrained < 60
     assert 85 < trained <= 100
 
@@ -79,7 +79,9 @@ def test_accuracy_is_the_percentage_right_of_all_images() -> None:
     fleet = Fleet([Always(0), Always(1)], [ARCH, ARCH])
     expected = [100 * float((images.labels == label).float().mean()) for label in (0, 1)]
     # Batches of 7 images, and a last one of 5.
-    assert accuracies(fleet, images, batch_size=14) == pytest.approx(expected)
+    assert standalone_scores(
+        fleet, images.scoring_batches(7, keep_remainder=True)
+    ) == pytest.approx(expected)
 
 
 def test_members_may_have_other_shapes_under_one_name() -> None:

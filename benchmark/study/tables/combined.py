@@ -21,7 +21,7 @@ from benchmark.study.paired import Difference
 from benchmark.study.ranked import NAMES, datasets, groups
 from benchmark.views.values import Estimate
 from kshot_core.metrics.correlation import kendall_tau_b, p_at_top, regret
-from kshot_core.space import Listable
+from kshot_core.space import Listable, Priced
 
 Scores = NDArray[np.float64]
 
@@ -132,5 +132,6 @@ def _parameters(folder: Path, index: NDArray[np.uint32]) -> Scores:
     """Parameters on live edges (A,)."""
     space = RunConfig.from_dict(load_config(folder)).space_settings().without_images()
     assert isinstance(space, Listable)
+    assert isinstance(space, Priced)
     archs = [space.canonical(space.from_index(int(one))) for one in index]
     return np.array([space.params(arch) for arch in archs], dtype=np.float64)

@@ -1,0 +1,1 @@
+"""Texts to model: the embedded language, Penn Treebank, or any file."""
