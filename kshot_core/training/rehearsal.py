@@ -154,7 +154,8 @@ def rehearse_step(trainer: Trainer, kind: str, x: Tensor, y: Tensor) -> Rehearsa
     for optimizer in (trainer.optimizer, trainer.simplex_optimizer):
         for group in optimizer.param_groups if optimizer else ():
             group["foreach"] = True
-    with Rehearsal() as seen:
+    seen = Rehearsal()
+    with seen:
         if kind == "weight":
             trainer._weight_step(x, y, warm=False)
         else:
