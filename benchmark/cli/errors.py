@@ -31,12 +31,16 @@ class DivergedJobError(UserError):
     """A training whose loss is no number any more; the same settings and seed diverge again."""
 
 
+class JobsFailedError(Exception):
+    """Some jobs of many failed, and the others are done. The message is one line."""
+
+
 def exit_with(main: Callable[[], object]) -> None:
     """Run ``main`` as a program: a ``UserError`` is printed as one line and exits with code 2.
 
-    So is running out of memory, of the machine or of its accelerator. Ctrl-C and SIGTERM exit with
-    130 and 143, after saying that a rerun goes on from there. Characters that the terminal lacks
-    are printed as "?".
+    So is running out of memory, of the machine or of its accelerator. A ``JobsFailedError`` exits
+    with 1. Ctrl-C and SIGTERM exit with 130 and 143, after saying that a rerun goes on from there.
+    Characters that the terminal lacks are printed as "?".
     """
     _print_what_can_be_printed()
     try:
@@ -44,8 +48,10 @@ def exit_with(main: Callable[[], object]) -> None:
             main()
     except UserError as error:
         _refuse(str(error))
+    except JobsFailedError as error:
+        _refuse(str(error), 1)
     except (MemoryError, RuntimeError) as error:
-        if not _lacks_memory(error):
+        if not lacks_memory(error):
             raise
         what = (str(error).strip() or "no more to be had").splitlines()[0][:_LONGEST].rstrip(".")
         _refuse(
@@ -77,11 +83,12 @@ def _replaced(error: UnicodeError) -> tuple[bytes, int]:
 codecs.register_error(_REPLACE, _replaced)
 
 
-def _lacks_memory(error: Exception) -> bool:
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of the machine or of its accelerator."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in _LACKS_MEMORY)
 
 
-def _refuse(text: str) -> NoReturn:
+def _refuse(text: str, code: int = 2) -> NoReturn:
     print(f"error: {' '.join(text.split())}", file=sys.stderr)
-    raise SystemExit(2) from None
+    raise SystemExit(code) from None

@@ -39,6 +39,7 @@ class Bars:
             console=self.console,
             disable=not self.console.is_terminal,
         )
+        self._shows: dict[str, Callable[[str, int, int], None]] = {}
 
     def __enter__(self) -> Bars:
         self.progress.start()
@@ -51,6 +52,13 @@ class Bars:
         traceback: TracebackType | None,
     ) -> None:
         self.progress.stop()
+
+    def show(self, event: tuple[str, str, int, int]) -> None:
+        """Show the title of a piece of work, its stage, how much is done, and of how much."""
+        title, stage, done, total = event
+        if title not in self._shows:
+            self._shows[title] = progress_bars(self, title)
+        self._shows[title](stage, done, total)
 
     def add(self, title: str, total: int) -> Callable[[int], None]:
         """Start a piece of work; call the result with how much of it is done."""

@@ -53,3 +53,10 @@ def is_file(text: str) -> bool:
         return read_path(text).exists()
     except (OSError, ValueError):
         return False
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``50 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

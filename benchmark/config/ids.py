@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from benchmark.cli.errors import UserError
-
 VERSION = 2
 """Raised when a default changes: equal settings then mean another thing than they did."""
-
-
-def defaults_of(*kinds: type[Any]) -> dict[str, Any]:
-    """The defaults of dataclasses' fields, of those that have one."""
-    fields = [field for kind in kinds for field in dataclasses.fields(kind)]
-    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
 
 
 def settings_id(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """Eight hexadecimal digits that differ whenever a setting that is not at its default does.
 
     Args:
-        settings: JSON values.
+        settings: JSON values by name.
         defaults: of the settings that have one.
     """
     differing = {
@@ -34,28 +25,6 @@ def settings_id(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> str
     }
     text = json.dumps({"version": VERSION, "settings": differing}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def completed(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings as an older version wrote them, those that came since at their defaults."""
-    return {**defaults, **settings}
-
-
-def read_settings(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A dataclass's arguments from JSON values of this or an older version.
-
-    Raises:
-        UserError: a setting that it has not, or one missing that has no default.
-    """
-    known = {field.name for field in dataclasses.fields(kind)}
-    settings = completed(values, defaults_of(kind))
-    unknown, missing = sorted(settings.keys() - known), sorted(known - settings.keys())
-    if unknown or missing:
-        raise UserError(
-            f"this config is of another version: unknown keys {unknown}, missing {missing}; "
-            "move the record away or run the version that made it"
-        )
-    return settings
 
 
 def _plain(value: Any) -> Any:

@@ -36,6 +36,15 @@ def describe(device: torch.device) -> dict[str, Any]:
     return described
 
 
+def code_version() -> str:
+    """Version and commit of this code, e.g. ``0.1.0, commit 3956fc8a1b2c``."""
+    try:
+        version = metadata.version("kshot-nas")
+    except metadata.PackageNotFoundError:
+        version = "not installed"
+    return f"{version}, commit {commit()}"
+
+
 def forget_peak_memory(device: torch.device) -> None:
     """Let ``peak_memory_bytes`` count from now on, where the system can do that."""
     if device.type == "cuda":

@@ -1,7 +1,8 @@
 """Read finished runs back as one table: a row per run, a column per recorded value.
 
 Column names are the record's keys joined by dots: ``config.K``, ``truth.column``,
-``metrics.kendall_tau_b``, ``metrics.high_low_tau_by_size.100``, ``controls.params.spearman``,
+``metrics.kendall_tau_b``, ``metrics.high_low_tau_by_size.100``, ``metrics_by_loss.regret`` (all
+metrics once more, with −loss as the score), ``controls.params.spearman``,
 ``ceiling.kendall_tau_b``, ``seconds.training``, ``num_weight_steps``. ``path`` is the run's folder
 (text), ``space`` the search space its place names. Undefined values are missing.
 """
@@ -17,16 +18,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flat
 from benchmark.records.rows import (
     AGAIN,
     Required,
     as_table,
+    flatten,
     has_diverged,
     parse,
     read_record,
     read_row,
 )
 from benchmark.records.sealed import DamagedError, check_sum, load_array
+from kshot_core.metrics.correlation import summary
 
 _REQUIRED: Required = {
     "config.dataset": str,
@@ -40,6 +44,7 @@ _REQUIRED: Required = {
     "metrics.spearman": (int, float, type(None)),
     "metrics.pearson": (int, float, type(None)),
 }
+BY_LOSS = "metrics_by_loss"
 PREDICTION = np.dtype([("index", "<u4"), ("accuracy", "<f4"), ("loss", "<f4"), ("true", "<f8")])
 
 
@@ -78,14 +83,29 @@ def read_runs(paths: Sequence[Path], folder: Path) -> pd.DataFrame:
     Raises:
         UserError: a malformed record, or two records of the same run.
     """
-    rows = [
-        {"path": str(path.parent), "space": path.parts[-4], **read_row(path, _REQUIRED)}
-        for path in paths
-        if not has_diverged(path)
-    ]
+    rows = []
+    for path in paths:
+        if has_diverged(path):
+            continue
+        row = read_row(path, _REQUIRED)
+        if not any(name.startswith(BY_LOSS) for name in row):
+            row |= _metrics_by_loss(path.parent)
+        rows.append({"path": str(path.parent), "space": path.parts[-4], **row})
     if not rows:
         raise UserError(f"each of the {len(paths)} runs diverged: there is nothing to compare")
     return as_table(rows, folder)
+
+
+def _metrics_by_loss(run: Path) -> dict[str, Any]:
+    """What records of today have besides: every metric with −loss as the score.
+
+    Of records without it all are of classifiers, whose truth is better the higher it is.
+    """
+    scores = load_predictions(run)
+    loss = scores["loss"].astype(np.float64)
+    if np.isnan(loss).any():
+        return {}
+    return dict(flatten(summary(-loss, scores["true"]), f"{BY_LOSS}."))
 
 
 def record_paths(results: Path) -> list[Path]:
@@ -97,8 +117,9 @@ def load_predictions(run: Path) -> NDArray[np.void]:
     """Read a run's scores, a structured array (A,) of ``PREDICTION``.
 
     ``index`` is the architecture's in its space, or its row in the truth table where the space has
-    no order, ``accuracy`` the predicted one in percent, ``loss`` the
-    mean cross-entropy, ``true`` the stand-alone accuracy that the run was compared with.
+    no order, ``accuracy`` the predicted score (of classifiers accuracy in percent, else what
+    the record names under ``task``), ``loss`` the task's mean loss, ``true`` the score alone that
+    the run was compared with.
 
     Raises:
         UserError: the file is absent, cut short or of another layout.
@@ -137,7 +158,7 @@ def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """The settings of a run or search, as ``config.json`` has them.
+    """The settings of a run or search by name alone, as ``config.json`` has them.
 
     Raises:
         UserError: the file is absent or no JSON object.
@@ -147,7 +168,7 @@ def load_config(folder: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the settings {path}: {error}") from None
-    return parse(text, str(path))
+    return flat(parse(text, str(path)))
 
 
 def load_log(run: Path) -> pd.DataFrame:

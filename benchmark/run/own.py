@@ -11,7 +11,16 @@ from rich.text import Text
 
 from benchmark.records.environment import commit
 from benchmark.records.origins import disagreements
-from benchmark.views.ranks import AGREEMENT, agreement, by_loss, controls, interval, steps, tau
+from benchmark.views.ranks import (
+    AGREEMENT,
+    agreement,
+    by_loss,
+    controls,
+    interval,
+    score_name,
+    steps,
+    tau,
+)
 from benchmark.views.values import MISSING, Estimate
 
 HEADINGS = ("sharing", "tau-b (%)", "by −loss (%)", "95 %", "steps", "n")
@@ -25,8 +34,8 @@ def own_table(runs: pd.DataFrame) -> Table:
     """
     first = runs.iloc[0]
     table = Table(
-        title=f"{first['config.dataset']}: {int(first['num_archs']):,} archs against "
-        f"{first['truth.column']}",
+        title=f"{first['config.dataset']}: {int(first['num_archs']):,} archs{_score(first)} "
+        f"against {first['truth.column']}",
         title_justify="left",
         title_style="bold",
     )
@@ -60,6 +69,13 @@ def notes(runs: pd.DataFrame, num: int) -> list[str]:
     if len(commits) == 1 and not {here, "unknown"} & commits and here != "unknown":
         lines.append(f"records of commit {commits.pop()}; this code is {here}")
     return lines
+
+
+def _score(run: pd.Series) -> str:
+    """What is predicted, where it is no accuracy."""
+    if run.get("task.higher_is_better", True):
+        return ""
+    return f" by {score_name(run)}, lower is better,"
 
 
 def _lines(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -27,6 +27,7 @@ from benchmark.train.setup import Places, Target, load_target
 from benchmark.truth.format import is_arch
 from benchmark.truth.reading import Rows, few, read_rows
 from kshot_core.space import Space, compact, example
+from kshot_core.tasks import task_of
 
 
 def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str, Any], Path]:
@@ -65,7 +66,9 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
     predictions["true"] = own.values(archs)
     name = path.name.partition(".")[0]
     settings = ScoresConfig(
-        NamedScores(config.dataset, name, space.name), sha256(path), config.truth_column
+        NamedScores(config.dataset.name, name, space.name),
+        sha256(path),
+        config.ranking.truth_column,
     )
     place = places.results / settings.scores.place() / f"seed0-{settings.run_id()}"
     folder = ConfigFolder(place, settings)
@@ -80,7 +83,7 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
             "num_scored": len(archs),
             "num_weight_steps": 0,
             "num_simplex_steps": 0,
-            **compare(space, own, predictions["accuracy"]),
+            **compare(space, own, predictions["accuracy"], task=task_of(space)),
             "seconds": {"training": 0.0, "scoring": round(time.perf_counter() - started, 3)},
         }
         write_atomically(

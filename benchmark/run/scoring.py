@@ -20,6 +20,7 @@ from kshot_core.evaluation.other_codes import codes_to_score_with
 from kshot_core.evaluation.scores import iterate_scores, work_list
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
+from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import Batch, ScoringBatches
 from kshot_core.weights.bank import KShot
 
@@ -37,7 +38,7 @@ def score(
     workers: int = 1,
     places: Places | None = None,
 ) -> tuple[npt.NDArray[np.float32], int]:
-    """Scores (A, 2), accuracy and loss, and the number of networks that ran.
+    """Scores (A, 2), the task's score and loss, and the number of networks that ran.
 
     Goes on from saved scores; each live network is scored once.
 
@@ -55,24 +56,26 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    canonical = config.space_settings().without_images().canonical
-    sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
-    unique, positions = work_list(archs, sharing, canonical)
+    scoring, precision = config.scoring, config.training.precision
+    space = config.space.without_images()
+    task = task_of(space)
+    sharing = codes_to_score_with(scoring.score_codes, supernet.sharing, archs)
+    unique, positions = work_list(archs, sharing, space.canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"the scores in {folder.path} is not of this run; delete it to score again")
     # Passes of several architectures are always the same ones, so that a stopped and resumed run
     # ends with the same bytes.
-    scores = done[: len(done) // config.score_paths * config.score_paths].tolist()
+    scores = done[: len(done) // scoring.score_paths * scoring.score_paths].tolist()
     rest = unique[len(scores) :]
-    size = -(-_SHARD // config.score_paths) * config.score_paths
+    size = -(-_SHARD // scoring.score_paths) * scoring.score_paths
     try:
         if workers > 1 and places is not None and len(rest) > size:
             shards = [rest[start : start + size] for start in range(0, len(rest), size)]
-            task = partial(_score_shard, config, places)
+            shard = partial(_score_shard, config, places)
             waiting: dict[int, list[tuple[float, float]]] = {}
             num_done = 0
-            for number, result in run_all(task, shards, workers):
+            for number, result in run_all(shard, shards, workers):
                 waiting[number] = result
                 # Saved scores are the first ones of the list, without a gap.
                 while num_done in waiting:
@@ -82,14 +85,15 @@ def score(
                 if due():
                     folder.save_scores(np.array(scores).reshape(-1, 2))
         else:
-            batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
+            batches = images.scoring_batches(scoring.score_batch_size, scoring.score_images or None)
             for one in iterate_scores(
                 supernet.shared,
                 sharing,
                 rest,
                 batches,
-                config.score_paths,
-                config.precision,
+                scoring.score_paths,
+                precision,
+                task,
             ):
                 scores.append(one)
                 progress(len(scores), len(unique))
@@ -107,9 +111,9 @@ def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
     shared, sharing, batches = _stored(config, places)
-    return list(
-        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision)
-    )
+    task, precision = task_of(config.space.without_images()), config.training.precision
+    paths = config.scoring.score_paths
+    return list(iterate_scores(shared, sharing, archs, batches, paths, precision, task))
 
 
 @cache
@@ -119,7 +123,8 @@ def _stored(config: RunConfig, places: Places) -> tuple[KShot, Sharing, Sequence
     device = torch.device("cpu")
     validation = splits.validation(device)
     supernet = stored_supernet(config, ranked_space(config, splits), places, device)
-    batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)
-    archs = load_target(config, places).archs if config.score_codes != "own" else []
-    sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
+    scoring = config.scoring
+    batches = validation.scoring_batches(scoring.score_batch_size, scoring.score_images or None)
+    archs = load_target(config, places).archs if scoring.score_codes != "own" else []
+    sharing = codes_to_score_with(scoring.score_codes, supernet.sharing, archs)
     return supernet.shared, sharing, batches

@@ -12,6 +12,8 @@ from kshot_core.evaluation.scores import score_ensemble, score_one
 from kshot_core.search.methods import Scorer
 from kshot_core.space import Arch
 from kshot_core.tasks.batches import Batch
+from kshot_core.tasks.images import CLASSIFICATION
+from kshot_core.tasks.task import Task
 from kshot_core.training.distributed import Processes
 
 
@@ -21,8 +23,12 @@ def scorer(
     batches: Sequence[Batch],
     processes: Processes,
     scored: Callable[[int], None],
+    task: Task = CLASSIFICATION,
 ) -> Scorer:
-    """A function from architectures to their accuracy (percent) and loss.
+    """A function from architectures to their merit and loss.
+
+    The merit is the task's score (accuracy in percent), or its negative where lower scores are
+    better: what a search takes for accuracy and raises.
 
     Args:
         config: of the search.
@@ -30,22 +36,24 @@ def scorer(
         batches: images and labels, the same for every architecture.
         processes: those that share the work.
         scored: told after each architecture how many of those asked for are done.
+        task: what is scored.
     """
     for supernet in supernets:
         supernet.shared.eval()
         supernet.sharing.eval()
     members = [(supernet.shared, supernet.sharing) for supernet in supernets]
-    device, precision = batches[0][1].device, config.run.precision
+    device, precision = batches[0][1].device, config.run.training.precision
 
     def score(archs: Sequence[Arch]) -> list[tuple[float, float]]:
         scores = torch.zeros(len(archs), 2, dtype=torch.float64, device=device)
         for place in range(processes.part.rank, len(archs), processes.part.num):
             scores[place] = (
-                score_ensemble(members, archs[place], batches, config.ensemble, precision)
+                score_ensemble(members, archs[place], batches, config.ensemble, precision, task)
                 if config.ensemble
-                else score_one(*members[0], archs[place], batches, precision)
+                else score_one(*members[0], archs[place], batches, precision, task)
             )
             scored(min(place + processes.part.num, len(archs)))
-        return [(accuracy, loss) for accuracy, loss in processes.total(scores).tolist()]
+        sign = 1 if task.higher_is_better else -1
+        return [(sign * one, loss) for one, loss in processes.total(scores).tolist()]
 
     return score

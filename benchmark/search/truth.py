@@ -13,6 +13,7 @@ from benchmark.train.setup import Places, Target, load_target
 from benchmark.truth.table import find_truth
 from kshot_core.search.limits import Limits
 from kshot_core.space import Arch, Generator, Listable, PricedSpace, uniforms
+from kshot_core.tasks import task_of
 
 
 class Listed:
@@ -70,7 +71,7 @@ class SearchTruth:
             UserError: a table that was named, or is there, cannot be used.
         """
         try:
-            find_truth(config.dataset, places.truth, space.name)
+            find_truth(config.dataset.name, places.truth, space.name)
         except UserError:
             if places.truth is not None:
                 raise
@@ -91,7 +92,8 @@ class SearchTruth:
 
     def optimum(self, space: PricedSpace, limits: Limits) -> dict[str, Any] | None:
         """The best architecture within the limits; the first in the table of equals."""
-        for text, value in self._values.sort_values(ascending=False, kind="stable").items():
+        falling = task_of(space).higher_is_better
+        for text, value in self._values.sort_values(ascending=not falling, kind="stable").items():
             if limits.allow(space, space.from_string(str(text))):
                 return {"arch": str(text), "true": float(value)}
         return None

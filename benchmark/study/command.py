@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.text import Text
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import JobsFailedError, UserError
 from benchmark.cli.parser import Parser, one_of
+from benchmark.cli.text import duration
 from benchmark.config.options import add_machine, add_places
-from benchmark.pipeline.stages import Machine
+from benchmark.pipeline.stages import Crew, Machine, cluster_crew, local_crew
 from benchmark.records.environment import choose_device
 from benchmark.study.definition import SCALES, Study
-from benchmark.study.execute import run_study
+from benchmark.study.execute import check_study, run_study, scores_to_make
 from benchmark.study.file import write_study
 from benchmark.study.page import common_text
 from benchmark.study.plan import Step, plan
@@ -24,7 +29,18 @@ from benchmark.study.roofline import roofline_lines
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
 from benchmark.train.setup import Places
+from benchmark.workers.cluster import ClusterSettings
 from benchmark.workers.jobs import num_cores
+
+_SECONDS_BETWEEN = 30.0
+"""Least time between two writings of a study.json while its jobs run."""
+_CLUSTER = {
+    "address": "--address",
+    "cpus": "--cpus-per-job",
+    "gpus": "--gpus-per-job",
+    "retries": "--retries",
+}
+"""Options that only a cluster reads, by the name of the setting."""
 
 
 def main(argv: Sequence[str] | None = None) -> Path | None:
@@ -32,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
 
     Raises:
         UserError: values that cannot work, one clear line.
+        JobsFailedError: some jobs failed; the page has the others.
     """
     given = _parser().parse_args(argv)
     console = Console()
@@ -40,8 +57,7 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
             console.print(Text(f"{one.name} ({', '.join(one.sizes)}): {one.question}"))
         return None
     one_of("the study", given.study, STUDIES)
-    if given.jobs is not None and given.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, got {given.jobs}")
+    _check_machine(given)
     study: Study = STUDIES[given.study]
     device = choose_device(given.device)
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
@@ -56,8 +72,13 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
             console.print(Text(line), soft_wrap=True)
         return None
     places = Places(results, given.data, given.truth, given.split)
-    machine = Machine(places, device, jobs, given.checkpoint_seconds)
-    run_study(study, given.scale, machine, lambda line: console.print(Text(line)))
+    check_study(study, given.scale, places)
+    for name in scores_to_make(study, given.scale, results):
+        made = f"python -m benchmark.run --scores {name}.csv makes their record"
+        console.print(Text(f"no scores {name}: {made}"))
+    with _crew(given, places, device, jobs) as crew:
+        keep = Recent(partial(write_study, results, study, given.scale))
+        failures = run_study(study, given.scale, crew, keep)
     path = write_study(results, study, given.scale)
     data = write_all(path)
     table = study.tables[0]
@@ -69,7 +90,64 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     from benchmark.study.site.write import write_site  # noqa: PLC0415
 
     console.print(Text(f"pages: {write_site(results)}"), style="bold")
+    lost = [one for one in failures if one.outcome == "failed"]
+    if lost:
+        raise JobsFailedError(
+            f"{len(lost)} jobs failed, the first of them {lost[0].title}: {lost[0].why}; the same "
+            "command tries them again"
+        )
     return path.parent
+
+
+class Recent:
+    """Calls a function whenever it is called itself, but not more often than twice a minute."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function, self._last = function, -_SECONDS_BETWEEN
+
+    def __call__(self) -> None:
+        """Call it, if it is time."""
+        if time.monotonic() - self._last >= _SECONDS_BETWEEN:
+            self._function()
+            self._last = time.monotonic()
+
+
+@contextmanager
+def _crew(
+    given: argparse.Namespace, places: Places, device: torch.device, jobs: int
+) -> Iterator[Crew]:
+    """Who works: processes here, or the nodes of a cluster."""
+    if given.executor == "local":
+        with local_crew(Machine(places, device, jobs, given.checkpoint_seconds)) as crew:
+            yield crew
+        return
+    settings = ClusterSettings(
+        **{name: value for name in _CLUSTER if (value := getattr(given, name)) is not None}
+    )
+    # On whatever node, whose own GPUs do not depend on this machine's.
+    device = torch.device("cuda" if settings.gpus else "cpu")
+    with cluster_crew(Machine(places, device, 1, given.checkpoint_seconds), settings) as crew:
+        yield crew
+
+
+def _check_machine(given: argparse.Namespace) -> None:
+    """Refuse what cannot work, and what would have no effect."""
+    if given.jobs is not None and given.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {given.jobs}")
+    if given.executor == "local":
+        idle = [name for name in _CLUSTER if getattr(given, name) is not None]
+        if idle:
+            raise UserError(f"{_CLUSTER[idle[0]]} has an effect with --executor ray alone")
+    elif given.jobs is not None:
+        raise UserError(
+            "--jobs has no effect with --executor ray: the cluster runs as many as have room; see "
+            "--cpus-per-job and --gpus-per-job"
+        )
+    elif given.device != "auto":
+        raise UserError(
+            "--device has no effect with --executor ray: jobs run on GPUs if --gpus-per-job is "
+            "above 0, else on processors"
+        )
 
 
 def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
@@ -103,11 +181,7 @@ def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
 
 
 def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return "to do"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+    return "to do" if seconds is None else duration(seconds)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,4 +201,27 @@ def _parser() -> argparse.ArgumentParser:
     machine = parser.add_argument_group("machine")
     machine.add_argument("--jobs", type=int, metavar="N", help="at a time (cores; 1 on a GPU)")
     add_machine(machine)
+    cluster = parser.add_argument_group("cluster")
+    cluster.add_argument(
+        "--executor",
+        choices=("local", "ray"),
+        default="local",
+        help="where jobs run: on this machine, or on a Ray cluster (local)",
+    )
+    cluster.add_argument(
+        "--address", metavar="HOST:PORT", help="the cluster's; auto: that of this machine (auto)"
+    )
+    cluster.add_argument(
+        "--cpus-per-job", dest="cpus", type=float, metavar="N", help="cores of a job (1)"
+    )
+    cluster.add_argument(
+        "--gpus-per-job",
+        dest="gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a job; 0.25 lets four jobs share one (0)",
+    )
+    cluster.add_argument(
+        "--retries", type=int, metavar="N", help="beginnings anew of a job lost with its node (3)"
+    )
     return parser

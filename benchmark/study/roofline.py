@@ -18,10 +18,12 @@ from torch import Tensor
 from benchmark.config.run import RunConfig
 from benchmark.datasets.splits import Splits
 from benchmark.train.setup import build_trainer
-from kshot_core.evaluation.scores import score_one
+from kshot_core.evaluation.scores import score_one, work_list
 from kshot_core.sampling import SAMPLERS
+from kshot_core.sharing import Sharing
 from kshot_core.space import Listable, Space
 from kshot_core.tasks.batches import Batch
+from kshot_core.training.recipe import Recipe
 from kshot_core.training.rehearsal import DEVICE, Operation, Rehearsal, rehearse_step
 
 PEAK_FLOPS = 67e12
@@ -81,7 +83,9 @@ def estimates(configs: Sequence[RunConfig]) -> list[Estimate | None]:
     for config in configs:
         largest[_alike(config)] = max(largest.get(_alike(config), 1), config.K)
     known = {
-        key: estimate(replace(key, K=K)) for key, K in largest.items() if key.dataset in _IMAGES
+        key: estimate(replace(key, K=K))
+        for key, K in largest.items()
+        if key.dataset.name in _IMAGES
     }
     return [known.get(_alike(config)) for config in configs]
 
@@ -96,7 +100,7 @@ def roofline_lines(configs: Sequence[RunConfig]) -> list[str]:
     lines = [
         "on one H100, by a roofline (an estimate that no GPU has checked; docs/performance.md):"
     ]
-    kinds = {(config.dataset, config.K > 1): found for config, found in known}
+    kinds = {(config.dataset.name, config.K > 1): found for config, found in known}
     for (dataset, several), one in kinds.items():
         simplex = f", simplex step {1e3 * one.simplex_step:.1f} ms" if one.simplex_step else ""
         lines.append(
@@ -112,9 +116,9 @@ def roofline_lines(configs: Sequence[RunConfig]) -> list[str]:
 def estimate(config: RunConfig) -> Estimate:
     """The estimate of one run. Raises ``KeyError`` for a data set of unknown sizes."""
     images = _images(config)
-    space = config.space_settings().build(images)
+    space = config.space.build(images)
     trainer = build_trainer(config.training_only(), space, _Nothing(), DEVICE)
-    batch = _batch(config.batch_size, images)
+    batch = _batch(config.training.batch_size, images)
     paths = [rehearse_step(trainer, "weight", *batch).operations for _ in range(_NUM_PATHS)]
     weight = sum(map(seconds_of, paths)) / _NUM_PATHS
     simplex = 0.0
@@ -123,17 +127,19 @@ def estimate(config: RunConfig) -> Estimate:
         simplex = seconds_of(rehearse_step(trainer, "simplex", *larger).operations)
     arch = SAMPLERS["uniform"](space)(torch.Generator().manual_seed(config.seed))[0]
     with Rehearsal() as scored:
-        score_one(trainer.shared, trainer.sharing, arch, [_batch(config.score_batch_size, images)])
-    num_images = config.score_images or images.num_valid
-    per_arch = seconds_of(scored.operations) * num_images / config.score_batch_size
-    num_weight, num_simplex = num_steps(config, images.num_train, simplex > 0)
+        score_one(
+            trainer.shared, trainer.sharing, arch, [_batch(config.scoring.score_batch_size, images)]
+        )
+    num_images = config.scoring.score_images or images.num_valid
+    per_arch = seconds_of(scored.operations) * num_images / config.scoring.score_batch_size
+    num_weight, num_simplex = num_steps(config.training, images.num_train, simplex > 0)
     device = sum(map(device_seconds, paths)) / _NUM_PATHS
     return Estimate(
         weight,
         simplex,
         per_arch,
         num_weight * weight + num_simplex * simplex,
-        per_arch * _num_networks(config, space, trainer.simplex_optimizer is not None),
+        per_arch * _num_networks(config, space, trainer.sharing),
         max(0.0, 1 - device / weight),
     )
 
@@ -155,25 +161,23 @@ def device_seconds(operations: Sequence[Operation]) -> float:
     )
 
 
-def num_steps(config: RunConfig, num_images: int, learns: bool) -> tuple[int, int]:
-    """Weight steps and simplex steps of a training on so many images, alternated."""
-    per_epoch = num_images // config.batch_size
-    warm = min(config.warmup_epochs, config.epochs) if learns else config.epochs
-    cold, every = (config.epochs - warm) * per_epoch, config.simplex_every
-    if config.schedule == "joint":
-        return config.epochs * per_epoch, cold
-    if config.simplex_batches == "extra":
-        return config.epochs * per_epoch, cold // (every - 1)
+def num_steps(recipe: Recipe, num_images: int, learns: bool) -> tuple[int, int]:
+    """Weight steps and simplex steps of a training on so many images."""
+    per_epoch = num_images // recipe.batch_size
+    warm = min(recipe.warmup_epochs, recipe.epochs) if learns else recipe.epochs
+    cold, every = (recipe.epochs - warm) * per_epoch, recipe.simplex_every
+    if recipe.schedule == "joint":
+        return recipe.epochs * per_epoch, cold
+    if recipe.simplex_batches == "extra":
+        return recipe.epochs * per_epoch, cold // (every - 1)
     return warm * per_epoch + cold - cold // every, cold // every
 
 
-def _num_networks(config: RunConfig, space: Space, written: bool) -> int:
-    """How many architectures run: with codes of what is written, equal networks do not share."""
-    if config.archs or not isinstance(space, Listable):
-        return config.archs or _NUM_ALL
-    if written and config.encoding == "raw":
-        return len(space.archs())
-    return len({space.canonical(arch) for arch in space.archs()})
+def _num_networks(config: RunConfig, space: Space, sharing: Sharing) -> int:
+    """How many architectures run; equal networks of equal codes once."""
+    if config.ranking.archs or not isinstance(space, Listable):
+        return config.ranking.archs or _NUM_ALL
+    return len(work_list(space.archs(), sharing, space.canonical)[0])
 
 
 def _alike(config: RunConfig) -> RunConfig:
@@ -183,16 +187,16 @@ def _alike(config: RunConfig) -> RunConfig:
 
 def _images(config: RunConfig) -> Splits:
     """Images of a data set's sizes, without numbers."""
-    classes, own, num_train, num_valid = _IMAGES[config.dataset]
-    size = config.image_size or own
+    classes, own, num_train, num_valid = _IMAGES[config.dataset.name]
+    size = config.dataset.get("image_size", 0) or own
 
     def images(num: int) -> tuple[Tensor, Tensor]:
         pixels = torch.empty(num, 3, size, size, dtype=torch.uint8, device=DEVICE)
         return pixels, torch.empty(num, dtype=torch.long, device=DEVICE)
 
-    train, valid = images(config.train_images or num_train), images(num_valid)
+    train, valid = images(config.dataset["train_images"] or num_train), images(num_valid)
     middle = ((0.5,) * 3,) * 2
-    return Splits(config.dataset, classes, *train, *valid, *middle, "", 0, False, {})
+    return Splits(config.dataset.name, classes, *train, *valid, *middle, "", 0, False, {})
 
 
 def _batch(num: int, images: Splits) -> Batch:

@@ -24,6 +24,7 @@ from benchmark.truth.importers import import_truth
 from benchmark.truth.pickles import Report
 from benchmark.truth.table import TruthTable, cached_truth
 from kshot_core.metrics.correlation import kendall_tau_b
+from kshot_core.tasks import task_of
 
 _IMPORT_HELP = """\
 SOURCE is one of
@@ -34,11 +35,13 @@ SOURCE is one of
   NATS-tss-v1_0-3ffb9-simple/     the unpacked folder of its successor, linked at
                                   https://github.com/D-X-Y/NATS-Bench
                                   takes about ten minutes and little memory
+  nasbench_only108.tfrecord       NAS-Bench-101's own file (500 MB), linked at
+                                  https://github.com/google-research/nasbench
   DARTS_fix-w-d.json and its like NDS's records of cells, linked at
                                   https://github.com/facebookresearch/nds
   darts-cifar10.csv               the networks of How Does Supernet Help in NAS?, of
-  proxylessnas.csv                https://github.com/matluster/anonymous-2102; of the first
-                                  its -seed43 file beside it is read too
+  proxylessnas.csv, ptb.csv       https://github.com/matluster/anonymous-2102; a -seed43
+                                  file beside one is read too
   any .csv, .csv.gz or .csv.xz    with a column arch, in the words of any search space
                                   (NAS-Bench-Macro's digits, say); columns named
                                   <trained-on>/<split>/<epochs>ep/<mean or seedN> are taken,
@@ -80,7 +83,11 @@ def overview(table: TruthTable) -> list[Table]:
     space = table.space
     every = table.archs()
     index_of = dict(zip(map(space.to_string, every), table.index(every), strict=True))
-    title = f"{table.path or 'truth table'}: {len(table.frame):,} archs, accuracies in percent"
+    task = task_of(space)
+    what = (
+        "accuracies in percent" if task.higher_is_better else f"{task.score}, the lower the better"
+    )
+    title = f"{table.path or 'truth table'}: {len(table.frame):,} archs, {what}"
     columns = _grid(title, "column", "archs", "min", "mean", "max", "best")
     best: dict[int, str] = {}
     for column in table.columns():
@@ -88,7 +95,8 @@ def overview(table: TruthTable) -> list[Table]:
         if values.empty:
             columns.add_row(str(column), "0", "", "", "", "")
             continue
-        arch = min(values.index[values == values.max()], key=index_of.__getitem__)
+        top = values.max() if task.higher_is_better else values.min()
+        arch = min(values.index[values == top], key=index_of.__getitem__)
         best[index_of[arch]] = arch
         low, mean, high = (f"{values.min():.2f}", f"{values.mean():.2f}", f"{values.max():.4f}")
         columns.add_row(str(column), f"{len(values):,}", low, mean, high, str(index_of[arch]))

@@ -66,7 +66,7 @@ def import_five_spaces(source: Path) -> Imported:
         UserError: a row's architecture is of none of these spaces, its parameters are not those of
             its architecture, or its accuracy is no share of 1.
     """
-    files, left_out = _files(source), set[str]()
+    files, left_out = seed_files(source), set[str]()
     values: dict[str, dict[str, float]] = {}
     kinds = set()
     for seed, path in files.items():
@@ -89,7 +89,7 @@ def import_five_spaces(source: Path) -> Imported:
     return Imported(sorted_table(frame, source), tuple(notes))
 
 
-def _files(source: Path) -> dict[int, Path]:
+def seed_files(source: Path) -> dict[int, Path]:
     """The table and its further seeds, by seed."""
     name, dot, kind = source.name.partition(".")
     further = _FURTHER.fullmatch(name)

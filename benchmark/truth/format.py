@@ -20,6 +20,9 @@ from benchmark.cli.numbers import read_number
 from benchmark.truth.reading import Rows, few
 from kshot_core.space import Space, example
 from kshot_core.spaces import SPACES
+from kshot_core.tasks import task_of
+from kshot_core.tasks.images import CLASSIFICATION
+from kshot_core.tasks.task import Task
 
 SPLITS = ("train", "valid", "test", "valid+test")
 SUFFIXES = (".csv", ".csv.gz", ".csv.xz")
@@ -175,11 +178,11 @@ def check_frame(
             f"{few(_line(frame, lines, row) for row in twice)}; keep one row of each"
         )
     for column in [_parse_in(str(text), name) for text in frame.columns]:
-        _check_values(frame, column, name, lines)
+        _check_values(frame, column, name, lines, task_of(space))
 
 
 def _check_values(
-    frame: pd.DataFrame, column: TruthColumn, name: str, lines: Sequence[int]
+    frame: pd.DataFrame, column: TruthColumn, name: str, lines: Sequence[int], task: Task
 ) -> None:
     values = frame[str(column)].to_numpy(dtype=np.float64)
     empty = np.flatnonzero(np.isnan(values))
@@ -189,13 +192,19 @@ def _check_values(
             f"{name}: {column} is a mean and has {len(empty)} empty cells: "
             f"{listed}; fill these cells or leave out the column"
         )
-    outside = np.flatnonzero((values < 0) | (values > 100))
+    is_percent = task is CLASSIFICATION
+    least, most = task.bounds
+    outside = np.flatnonzero((values < least) | (values > most))
     if len(outside):
         listed = few(f"{_line(frame, lines, row)}: {values[row]:g}" for row in outside)
-        raise UserError(
-            f"{name}: {len(outside)} accuracies of {column} are not in 0..100 percent: {listed}"
-        )
-    if len(values) - len(empty) >= _NUM_ROWS_TO_JUDGE_UNIT and np.nanmax(values) <= 1:
+        what = "accuracies" if is_percent else "values"
+        wanted = "in 0..100 percent" if is_percent else f"{task.score} of {least:g} to {most:g}"
+        raise UserError(f"{name}: {len(outside)} {what} of {column} are not {wanted}: {listed}")
+    if (
+        is_percent
+        and len(values) - len(empty) >= _NUM_ROWS_TO_JUDGE_UNIT
+        and np.nanmax(values) <= 1
+    ):
         raise UserError(
             f"{name}: no accuracy of {column} passes {np.nanmax(values):g}, so these look like "
             "fractions; percent wanted: multiply them by 100"

@@ -25,7 +25,7 @@ is over the runs an arch has. 12-epoch runs have seeds 111 and 777, 200-epoch on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,10 @@ from benchmark.cli.errors import UserError
 from benchmark.truth.five_spaces import import_five_spaces, is_five_spaces
 from benchmark.truth.format import TruthColumn, is_column, to_frame
 from benchmark.truth.imported import NUM_DECIMALS, Imported, sorted_table
+from benchmark.truth.nasbench101 import import_nasbench101
 from benchmark.truth.nds import import_nds
 from benchmark.truth.pickles import Report, check_md5, load_pbz2, load_pth, silent
+from benchmark.truth.ptb import import_ptb, is_ptb
 from benchmark.truth.reading import few, is_table, read_rows
 from kshot_core.spaces.nasbench201.space import NUM_ARCHS, NASBench201, to_string
 
@@ -73,10 +75,12 @@ def import_truth(
     trust: bool = False,
     report: Report = silent,
 ) -> Imported:
-    """Read any source: a NAS-Bench-201 ``.pth``, a NATS-Bench topology folder, NDS's JSON, a CSV.
+    """Read any source: what benchmarks publish, or a CSV.
 
     Args:
-        source: the file or folder. Which kind it is follows from its name.
+        source: a NAS-Bench-201 ``.pth``, a NATS-Bench topology folder, NAS-Bench-101's
+            ``.tfrecord``, NDS's JSON, a table. Which it is follows from its name, of tables from
+            their columns.
         renames: for a CSV, columns to take under another name.
         trust: read a ``.pth`` whose MD5 is not a published one.
         report: told of progress.
@@ -86,13 +90,18 @@ def import_truth(
     """
     if not source.exists():
         raise UserError(f"no such file or folder: {source}; give the source's path")
-    own_columns = not (source.is_file() and is_table(source)) or is_five_spaces(read_rows(source))
-    if not own_columns:
-        return import_csv(source, renames or {})
+    published: Callable[[Path], Imported] | None = None
+    if source.is_file() and is_table(source):
+        rows = read_rows(source)
+        published = next((read for is_one, read in _TABLES if is_one(rows)), None)
+        if published is None:
+            return import_csv(source, renames or {})
     if renames:
         raise UserError(f"--column renames columns of a CSV; {source} names its columns itself")
-    if source.is_file() and is_table(source):
-        return import_five_spaces(source)
+    if published is not None:
+        return published(source)
+    if source.suffix.lower() == ".tfrecord":
+        return import_nasbench101(source, report)
     if source.suffix.lower() == ".json":
         return import_nds(source)
     if source.is_dir():
@@ -103,9 +112,14 @@ def import_truth(
     if ".pbz2" in source.name or ".tar" in source.name:
         hint = "; of NATS-Bench give the unpacked folder NATS-tss-v1_0-3ffb9-simple (tar -xf)"
     raise UserError(
-        "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, a .json file of NDS, or a "
+        "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, "
+        "nasbench_only108.tfrecord, a .json file of NDS, or a "
         f".csv, .tsv or .txt file, packed or not; got {source}{hint}"
     )
+
+
+_TABLES = ((is_five_spaces, import_five_spaces), (is_ptb, import_ptb))
+"""Published tables that are known by their columns."""
 
 
 def import_csv(source: Path, renames: Mapping[str, str]) -> Imported:

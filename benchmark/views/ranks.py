@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmark.records.load import load_predictions
+from benchmark.records.load import BY_LOSS
 from benchmark.views.values import Estimate, estimate, numbers
-from kshot_core.metrics.bootstrap import value_or_none
-from kshot_core.metrics.correlation import METRICS
 
 METRIC = "kendall_tau_b"
 CONTROLS = {"params": "parameters", "flops": "FLOPs", "live_convolutions": "convolutions"}
@@ -25,7 +21,7 @@ AGREEMENT = "seed agreement"
 def controls(runs: pd.DataFrame, metric: str = METRIC) -> dict[str, float]:
     """What counting reaches, by the name of what is counted; mean over samples of architectures."""
     parts = [str(name).split(".") for name in runs.columns]
-    counted = {part[1] for part in parts if part[0] == "controls" and part[2:] == [metric]}
+    counted = {part[1] for part in parts if part[0] == "controls" and part[2:] == metric.split(".")}
     ordered = [*(name for name in CONTROLS if name in counted), *sorted(counted - {*CONTROLS})]
     values = {
         CONTROLS.get(name, name): _over_samples(runs, f"controls.{name}.{metric}")
@@ -55,21 +51,11 @@ def by_loss(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
 
 
 def each_by_loss(runs: pd.DataFrame, metric: str = METRIC) -> NDArray[np.float64]:
-    """The metric of each run (N,) with the negative loss as the score, of its predictions.
+    """The metric of each run (N,) with the negative loss as the score.
 
     NaN for a run without a loss, which scores from elsewhere are, and where it is undefined.
-
-    Raises:
-        UserError: a run's predictions are absent or damaged.
     """
-    values = []
-    for path in runs["path"]:
-        scores = load_predictions(Path(path))
-        loss, true = scores["loss"].astype(np.float64), scores["true"]
-        known = not np.isnan(loss).any()
-        value = value_or_none(partial(METRICS[metric], -loss, true)) if known else None
-        values.append(math.nan if value is None else value)
-    return np.array(values, dtype=np.float64)
+    return numbers(runs, f"{BY_LOSS}.{metric}")
 
 
 def p_value(first: pd.DataFrame, second: pd.DataFrame, metric: str = METRIC) -> float:
@@ -84,6 +70,12 @@ def p_value(first: pd.DataFrame, second: pd.DataFrame, metric: str = METRIC) -> 
 def tau(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
     """Mean and spread of a metric by accuracy."""
     return estimate(runs, f"metrics.{metric}")
+
+
+def score_name(run: pd.Series) -> str:
+    """What a run's score is called, with its unit: of records that do not say so, accuracy."""
+    name = run.get("task.score")
+    return str(name).replace("(percent)", "(%)") if isinstance(name, str) else "accuracy (%)"
 
 
 def steps(runs: pd.DataFrame) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
     FIRST_EXCEPTION,
+    Future,
     ProcessPoolExecutor,
     ThreadPoolExecutor,
     wait,
@@ -21,7 +24,11 @@ from typing import Any, TypeVar
 
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.cli.stopping import StoppedError, take_signals
+
+_PATIENCE_SECONDS = 30.0
+"""How long processes that are told to end may take for it."""
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -90,6 +97,73 @@ def run_threads(
     return [future.result() for future in futures]
 
 
+class Pool:
+    """Worker processes, each with one piece of work at a time and one thread.
+
+    A process that dies, of want of memory say, takes its own piece along and no other.
+
+    Args:
+        num: processes at a time.
+    """
+
+    def __init__(self, num: int) -> None:
+        # A pool of one process each: a larger one is lost as a whole with any of its processes.
+        self._slots: list[tuple[ProcessPoolExecutor, Future[Any]]] = []
+        self._num = num
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        processes = [one for pool, _ in self._slots for one in _processes(pool)]
+        for pool, _ in self._slots:
+            pool.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is None:
+            return
+        # They may finish a step and save before they end.
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+
+    def submit(self, function: Callable[..., Result], *given: Any) -> Future[Result]:
+        """Run ``function(*given)``, both picklable, in a process that is free.
+
+        Raises:
+            RuntimeError: none is.
+        """
+        pool = self._free()
+        future: Future[Result] = pool.submit(function, *given)
+        self._slots.append((pool, future))
+        return future
+
+    def _free(self) -> ProcessPoolExecutor:
+        for slot in list(self._slots):
+            pool, last = slot
+            if not last.done():
+                continue
+            self._slots.remove(slot)
+            error = last.exception()
+            if error is None or isinstance(error, UserError):
+                return pool
+            # Whatever went wrong, a crash of a GPU's context say, does not reach the next piece.
+            for process in _processes(pool):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+        if len(self._slots) >= self._num:
+            raise RuntimeError(f"all {self._num} processes are at work")
+        # fork would copy the state of torch's threads, which it does not survive.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, initializer=_start_worker)
+
+
+def _processes(pool: ProcessPoolExecutor) -> list[Any]:
+    return list((pool._processes or {}).values())
+
+
 def run_all(
     function: Callable[[Work], Result],
     work: Sequence[Work],
@@ -112,20 +186,14 @@ def run_all(
         for position, item in enumerate(work):
             yield position, function(item)
         return
-    # fork would copy the state of torch's threads, which it does not survive.
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(min(jobs, len(work)), context, initializer=_start_worker)
-    try:
-        pending = {executor.submit(function, item): at for at, item in enumerate(work)}
-        while pending:
+    waiting = deque(enumerate(work))
+    pending: dict[Future[Result], int] = {}
+    with Pool(jobs) as pool:
+        while waiting or pending:
+            while waiting and len(pending) < jobs:
+                position, item = waiting.popleft()
+                pending[pool.submit(function, item)] = position
             done, _ = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
             for future in done:
                 yield pending.pop(future), future.result()
             idle()
-        executor.shutdown()
-    except BaseException:
-        processes: dict[int, Any] = dict(executor._processes or {})
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in processes.values():
-            process.terminate()
-        raise

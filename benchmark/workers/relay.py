@@ -8,7 +8,6 @@ from collections.abc import Callable
 from multiprocessing.managers import SyncManager
 from typing import Any
 
-from benchmark.cli.progress import Bars, progress_bars
 from benchmark.workers.jobs import end_with_parent
 
 Event = tuple[str, str, int, int]
@@ -26,50 +25,40 @@ def progress_of(tell: Tell, title: str) -> Callable[[str, int, int], None]:
 
 
 class Relay:
-    """Shows events as bars, one for each stage of each piece of work.
+    """Brings events from where the work is to who shows them.
 
     Args:
-        jobs: processes that the work may be divided among.
+        apart: whether the work is done in other processes.
+        show: shown every event, in this process.
     """
 
-    def __init__(self, jobs: int) -> None:
-        self._jobs = jobs
-        self._bars = Bars()
+    def __init__(self, apart: bool, show: Tell) -> None:
+        self._apart, self._show = apart, show
         self._manager: Any = None
         self._queue: Any = None
-        self._shows: dict[str, Callable[[str, int, int], None]] = {}
 
     def __enter__(self) -> Relay:
-        if self._jobs > 1:
+        if self._apart:
             self._manager = SyncManager(ctx=multiprocessing.get_context("spawn"))
             self._manager.start(end_with_parent)
             self._queue = self._manager.Queue()
-        self._bars.__enter__()
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        self._bars.__exit__(*exception)
         if self._manager is not None:
             self._manager.shutdown()
 
-    def tell(self, num_pieces: int) -> Tell:
-        """What as many pieces of work call, by ``run_all`` with these jobs; it can be pickled."""
-        if self._queue is None or num_pieces <= 1:
-            return self.show
+    def tell(self) -> Tell:
+        """What pieces of work call; it can be pickled where they are in other processes."""
+        if self._queue is None:
+            return self._show
         put: Tell = self._queue.put
         return put
-
-    def show(self, event: Event) -> None:
-        """Show one event."""
-        title, stage, done, total = event
-        if title not in self._shows:
-            self._shows[title] = progress_bars(self._bars, title)
-        self._shows[title](stage, done, total)
 
     def drain(self) -> None:
         """Show what other processes have told so far."""
         while self._queue is not None:
             try:
-                self.show(self._queue.get_nowait())
+                self._show(self._queue.get_nowait())
             except queue.Empty:
                 return

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F
 
 from kshot_core.sharing import Sharing
 from kshot_core.space import Arch
@@ -43,7 +42,7 @@ class Scores:
     @property
     def merit(self) -> npt.NDArray[np.float32]:
         """The score or, where lower ones are better, its negative (A,)."""
-        return self.score if self.task.higher_is_better else -self.score
+        return self.task.merit(self.score)
 
     @property
     def ranking(self) -> npt.NDArray[np.int64]:
@@ -109,21 +108,24 @@ def score_ensemble(
     batches: Sequence[Batch],
     combine: str,
     precision: str = "float32",
+    task: Task = CLASSIFICATION,
 ) -> torch.Tensor:
-    """Accuracy (percent) and mean loss of one architecture by several banks (appendix D).
+    """The task's score and mean loss of one architecture by several banks (appendix D).
 
-    Of image classification alone: what members combine are probabilities of classes.
+    Of tasks whose outputs are logits in their last dimension: what members combine are
+    probabilities, of classes or of the next token.
 
     Args:
         members: banks with the strategies that give their codes.
         arch: the architecture.
-        batches: images and labels.
-        combine: ``"average"`` takes the mean of the members' class probabilities, ``"max"`` for
-            each image those of the member whose highest one is highest.
+        batches: inputs and targets.
+        combine: ``"average"`` takes the mean of the members' probabilities, ``"max"`` for each
+            target those of the member whose highest one is highest.
         precision: of the forward passes, see ``precise``.
+        task: what is scored.
 
     Returns:
-        a tensor (2,) on the images' device.
+        a tensor (2,) on the inputs' device.
 
     Raises:
         ValueError: no such way to combine.
@@ -134,23 +136,23 @@ def score_ensemble(
     outputs: list[list[torch.Tensor]] = [[] for _ in batches]
     for shared, sharing in members:
         code = sharing([arch])[0].to(batches[0][0].device, non_blocking=True)
+        state: torch.Tensor | None = None
         with shared.merged(code) as network:
             for (x, _), output in zip(batches, outputs, strict=True):
                 with precise(x.device, precision):
-                    logits = network(x, arch)
-                output.append(logits.float().log_softmax(1))
-    sums = torch.zeros(2, device=batches[0][0].device, dtype=torch.float64)
+                    logits, state = outputs_of(task, lambda inputs: network(inputs, arch), x, state)
+                output.append(logits.float().log_softmax(-1))
+    totals: list[torch.Tensor] = []
     for (_, y), output in zip(batches, outputs, strict=True):
-        each = torch.stack(output)  # members, B, classes
+        each = torch.stack(output)  # members, B, ..., classes
         if combine == "average":
             chosen = each.logsumexp(0) - math.log(len(members))
         else:
-            surest = each.amax(2).argmax(0)
-            chosen = each[surest, torch.arange(len(y), device=y.device)]
-        sums[0] += (chosen.argmax(1) == y).sum()
-        sums[1] += F.nll_loss(chosen, y, reduction="sum")
-    num_images = sum(len(y) for _, y in batches)
-    return sums * sums.new_tensor([100 / num_images, 1 / num_images])
+            surest = each.amax(-1).argmax(0)
+            chosen = each.take_along_dim(surest[None, ..., None], 0)[0]
+        # Log-probabilities are logits of the same probabilities.
+        totals.append(task.totals(chosen[None], y))
+    return task.scores(sum(totals[1:], totals[0]), _num_targets(batches))[0]
 
 
 @torch.no_grad()

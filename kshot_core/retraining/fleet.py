@@ -69,6 +69,11 @@ class Fleet(nn.Module):
             is_trained = self._name[key] in trained
             self.stacks[table_key(key)] = nn.Parameter(stack, requires_grad=is_trained)
 
+    @property
+    def members(self) -> tuple[nn.Module, ...]:
+        """The networks as they were built; their weights are not the fleet's, see ``network``."""
+        return self._networks
+
     def forward(self, x: Any) -> Any:
         """Outputs (m, B, num_classes) of images (m, B, C, H, W); see ``ManyPaths``."""
         first = self._networks[0]

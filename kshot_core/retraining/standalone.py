@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from kshot_core.retraining.auxiliary import with_auxiliary
 from kshot_core.retraining.fleet import Fleet
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded, stream
@@ -103,13 +105,21 @@ def train_standalone(
             optimizer.zero_grad()
             outputs, state = outputs_of(task, fleet, x, state)
             # A mean for each network and a sum over them: each gets the gradient of its own loss.
-            task.losses(outputs, y).sum().backward()  # type: ignore[no-untyped-call]
+            loss = task.losses(outputs, y).sum()
+            for network, targets in zip(fleet.members, y, strict=True):
+                loss = with_auxiliary(network, loss, partial(_loss, task, targets))
+            loss.backward()  # type: ignore[no-untyped-call]
             if recipe.gradient_clip:
                 fleet.clip_gradients(recipe.gradient_clip)
             # Gradients end where a batch begins.
             state = None if state is None else state.detach()
             optimizer.step()
             step += 1
+
+
+def _loss(task: Task, targets: Tensor, outputs: Tensor) -> Tensor:
+    """The mean loss of one network."""
+    return task.losses(outputs[None], targets[None])[0]
 
 
 @torch.no_grad()

@@ -27,6 +27,7 @@ class ImageClassification(Task):
     score: ClassVar[str] = "accuracy (percent)"
     higher_is_better: ClassVar[bool] = True
     carries: ClassVar[bool] = False
+    bounds: ClassVar[tuple[float, float]] = (0.0, 100.0)
     # Chance on a million classes is 14.
     exploded: ClassVar[float] = 1e3
 

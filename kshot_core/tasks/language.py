@@ -9,6 +9,7 @@ Shapes: B sequences, T tokens of a window, V tokens of the vocabulary, m paths.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import ClassVar, final
 
@@ -27,6 +28,7 @@ class LanguageModelling(Task):
     score: ClassVar[str] = "perplexity"
     higher_is_better: ClassVar[bool] = False
     carries: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (1.0, math.inf)
     # Chance on a million classes is 14.
     exploded: ClassVar[float] = 1e3
 

@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+_Number = TypeVar("_Number", bound=np.floating[Any])
 
 
 class Task(ABC):
     """What is learnt. Abstract: a task subclasses this class and nothing else.
 
     ``score``: what the score is called, with its unit. ``higher_is_better``: its direction.
+    ``bounds``: the least and the most that a score can be.
 
     ``exploded``: a mean loss over an epoch that no training comes back from, which is then called
     diverged as one of NaN is; infinite where losses have no common scale.
@@ -29,9 +34,14 @@ class Task(ABC):
     """
 
     score: ClassVar[str]
+    bounds: ClassVar[tuple[float, float]]
     higher_is_better: ClassVar[bool]
     carries: ClassVar[bool]
     exploded: ClassVar[float] = math.inf
+
+    def merit(self, scores: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+        """Scores as numbers of which higher ones are better: themselves, or their negatives."""
+        return scores if self.higher_is_better else -scores
 
     @abstractmethod
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:

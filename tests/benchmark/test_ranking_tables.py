@@ -15,9 +15,9 @@ from benchmark.records.load import load_predictions
 from benchmark.study.definition import StudyData
 from benchmark.study.file import data_of
 from benchmark.study.studies import STUDIES
-from benchmark.study.tables import differences, transfer
+from benchmark.study.tables import differences, measures, transfer
 from benchmark.study.tables.combined import PARAMETERS, Combinations
-from kshot_core.metrics.correlation import kendall_tau_b
+from kshot_core.metrics.correlation import kendall_tau_b, summary
 from kshot_core.spaces.nasbench201 import NASBench201
 
 ROWS = {"K1": 1, "K8": 8}
@@ -115,3 +115,31 @@ def test_transfer_names_the_truth_that_was_compared_with(data: StudyData) -> Non
     other = table[table["column"] == "cifar100/test/200ep/mean"]
     assert other["tau"].tolist() == pytest.approx([25.0, 25.0])
     assert other["n"].tolist() == [3, 4]
+
+
+def test_records_without_metrics_by_loss_have_them_from_their_predictions(data: StudyData) -> None:
+    # Made-up records are like those written before metrics by loss were recorded.
+    for _, run in data.runs.iterrows():
+        record = json.loads((Path(run["path"]) / "record.json").read_text())
+        assert "metrics_by_loss" not in record
+        scores = load_predictions(Path(run["path"]))
+        expected = summary(-scores["loss"].astype(np.float64), scores["true"])
+        for name in ("kendall_tau_b", "kendall_tau_a", "spearman", "pearson", "high_low_tau"):
+            assert run[f"metrics_by_loss.{name}"] == expected[name]
+        assert run["metrics_by_loss.regret"] == expected["regret"]
+        assert run["metrics_by_loss.p_at_top.0.05"] == expected["p_at_top"]["0.05"]
+
+
+def test_every_metric_is_shown_by_accuracy_and_by_loss(data: StudyData) -> None:
+    table = measures.table(data).set_index(["name", "score"])
+    for row, label in (("K1", "K = 1"), ("K8", "K = 8")):
+        own = data.runs[data.runs["row"] == row]
+        for score, prefix in (("accuracy", "metrics"), ("−loss", "metrics_by_loss")):
+            for metric, scale in measures.MEASURES.items():
+                values = scale * own[f"{prefix}.{metric}"].astype(float)
+                assert table.loc[(label, score), metric] == pytest.approx(values.mean())
+                assert table.loc[(label, score), f"{metric}_sd"] == pytest.approx(values.std())
+        assert table.loc[(label, "accuracy"), "n"] == len(own)
+    assert table.loc[("K = 4", "−loss"), "n"] == 0
+    counted = 100 * data.runs["controls.params.p_at_top.0.05"].iloc[0]
+    assert table.loc[("parameters", "–"), "p_at_top.0.05"] == pytest.approx(counted)

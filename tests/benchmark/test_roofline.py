@@ -20,12 +20,13 @@ from benchmark.study.roofline import (
     roofline_lines,
     seconds_of,
 )
+from kshot_core.training.recipe import Recipe
 from kshot_core.training.rehearsal import Operation
 
 
 def _config(**changes: Any) -> RunConfig:
     small: dict[str, Any] = {"channels": 4, "cells": 1, "image_size": 8, "epochs": 10}
-    return run_config("paper", "cifar10", small | {"num_groups": 2, "archs": 100} | changes)
+    return run_config("paper", "cifar10", small | {"archs": 100} | changes)
 
 
 def test_an_operation_takes_its_slower_part() -> None:
@@ -50,9 +51,9 @@ def test_an_operation_takes_its_slower_part() -> None:
 )
 def test_steps_of_a_training(changes: dict[str, Any], expected: tuple[int, int]) -> None:
     """Two batches an epoch, five epochs, every third step the simplex-net's."""
-    config = _config(**{"epochs": 5, "warmup_epochs": 0, "simplex_every": 3, **changes})
-    assert num_steps(config, 130, learns=True) == expected
-    assert num_steps(config, 130, learns=False) == (10, 0)
+    recipe = Recipe(**{"epochs": 5, "warmup_epochs": 0, "simplex_every": 3, **changes})
+    assert num_steps(recipe, 130, learns=True) == expected
+    assert num_steps(recipe, 130, learns=False) == (10, 0)
 
 
 def test_estimates_of_runs() -> None:
@@ -71,4 +72,4 @@ def test_estimates_of_runs() -> None:
     assert lines[0].startswith("on one H100")
     assert "an estimate" in lines[0]
     assert lines[-1].startswith("  4 runs: about ")
-    assert estimates([RunConfig(dataset="digits")]) == [None]
+    assert estimates([run_config("quick", "digits", {})]) == [None]

@@ -7,14 +7,16 @@ with what it was (0 no, 1 yes), whether the candidate sees the state at all (0 n
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kshot_core.space import Arch, uniform_arch
-from kshot_core.tasks.language import TextSet
+from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.tasks.batches import WHOLE, Part
+from kshot_core.tasks.language import LanguageModelling, TextSet
 
 NUM_CHOICES = (3, 2, 2)
 ARCHS = list(product(*map(range, NUM_CHOICES)))
@@ -60,3 +62,88 @@ def text(num: int = 1400, seed: int = 0) -> TextSet:
     generator = torch.Generator().manual_seed(seed)
     words = torch.randint(3, (num // 4, 2), generator=generator) + torch.tensor([0, 3])
     return TextSet(torch.cat([words, words], 1).flatten(), WINDOW)
+
+
+class RecurrentAlone(nn.Module):
+    """One architecture of the recurrent supernet, called with the pair of tokens and state."""
+
+    def __init__(self, arch: Arch) -> None:
+        super().__init__()
+        self.arch, self.network = arch, RecurrentSupernet()
+
+    def forward(self, inputs: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor]:
+        outputs: tuple[Tensor, Tensor] = self.network(inputs, self.arch)
+        return outputs
+
+
+@dataclass(frozen=True)
+class RecurrentSpace:
+    """All architectures of the recurrent supernet. It counts no costs."""
+
+    num_classes: int = NUM_TOKENS
+    image_size: int = 1
+    image_channels: int = 1
+
+    name = "recurrent"
+    task = LanguageModelling()
+    num_choices = NUM_CHOICES
+    width_sites: tuple[int, ...] = ()
+
+    def sample(self, generator: Generator) -> Arch:
+        return uniform_arch(self.num_choices, generator)
+
+    def contains(self, arch: Arch) -> bool:
+        return in_range(arch, self.num_choices)
+
+    def canonical(self, arch: Arch) -> Arch:
+        return arch
+
+    def is_valid(self, arch: Arch) -> bool:
+        return True
+
+    def num_convolutions(self, arch: Arch) -> int:
+        return 0
+
+    def to_string(self, arch: Arch) -> str:
+        return "rnn-" + "-".join(map(str, arch))
+
+    def from_string(self, text: str) -> Arch:
+        head, *choices = text.split("-")
+        if head != "rnn" or not all(choice.isdecimal() for choice in choices):
+            raise ValueError(f"an architecture here reads rnn-0-1-0, got {text!r}")
+        return check_arch([int(choice) for choice in choices], self.num_choices)
+
+    def parameter_group(self, name: str) -> str:
+        return name
+
+    def supernet(self) -> nn.Module:
+        return RecurrentSupernet()
+
+    def standalone(self, arch: Arch) -> nn.Module:
+        return RecurrentAlone(check_arch(arch, self.num_choices))
+
+
+class TextData:
+    """The text as programs take data sets: its letters to train on, others to score on."""
+
+    name = trained_on = "letters"
+    task = LanguageModelling()
+    num_classes = NUM_TOKENS
+    image_size = image_channels = 1
+    num_test = 0
+
+    def __init__(self, num: int = 1400) -> None:
+        self.description = {"source": "made in a test"}
+        self.num_train, self.num_valid = len(text(num)), len(text(seed=1))
+        self._num = num
+
+    def first(self, num: int) -> TextData:
+        return TextData((num + 1) * WINDOW // 4 * 4)
+
+    def training(
+        self, device: torch.device, part: Part = WHOLE, everything: bool = False
+    ) -> TextSet:
+        return TextSet(text(self._num).tokens, WINDOW, device, part)
+
+    def validation(self, device: torch.device) -> TextSet:
+        return TextSet(text(seed=1).tokens, WINDOW, device)

@@ -9,13 +9,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import made_up
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from kshot_core.retraining.auxiliary import WithAuxiliary, with_auxiliary
+from kshot_core.retraining.standalone import (
+    StandaloneRecipe,
+    build_fleet,
+    build_standalone,
+    train_standalone,
+)
+from kshot_core.retraining.trainer import Retraining, RetrainRecipe
 from kshot_core.space import Arch
 from kshot_core.spaces import DARTS
 from kshot_core.spaces.darts.genotype import (
@@ -104,6 +114,35 @@ def test_the_auxiliary_head_is_the_published_one() -> None:
     network = small.standalone(arch)
     assert sum(p.numel() for p in network.parameters()) == small.params(arch)
     network.eval()(torch.zeros(2, 3, 32, 32))
+
+
+def test_the_auxiliary_head_trains_with_its_weight() -> None:
+    """Its loss is part of a retraining's and of a fleet's, and it does not run in evaluation."""
+    space = DARTS(channels=1, layers=3, num_classes=4, auxiliary=0.4, batch_norm="running")
+    arch = SPACE.from_string(V2)
+    images = made_up.images(8, size=32)
+    network = build_standalone(space, arch, 0)
+    ((x, y),) = images.scoring_batches(8)
+    network.train()
+    loss = F.cross_entropy(network(x), y)
+    assert isinstance(network, WithAuxiliary)
+    head = network.auxiliary_outputs
+    assert head is not None
+    assert head.shape == (8, 4)
+    both = float((loss + 0.4 * F.cross_entropy(head, y)).detach())
+    total = with_auxiliary(network, loss, lambda outputs: F.cross_entropy(outputs, y))
+    assert float(total.detach()) == pytest.approx(both, rel=1e-6)
+    assert network.auxiliary_outputs is None
+    recipe = RetrainRecipe(epochs=1, batch_size=8, label_smoothing=0.0)
+    retraining = Retraining(build_standalone(space, arch, 0), images, recipe, seed=0)
+    assert retraining.run_epoch()["loss"] == pytest.approx(both, rel=0.02)
+    fleet = build_fleet(space, [arch, arch], [0, 1])
+    before = fleet.stacks["network-auxiliary-classifier-weight"].detach().clone()
+    train_standalone(fleet, images, StandaloneRecipe(batch_size=8), [0, 1])
+    change = (fleet.stacks["network-auxiliary-classifier-weight"].detach() - before).abs()
+    assert (change.flatten(1).amax(1) > 0).all()
+    network.eval()(x)
+    assert network.auxiliary_outputs is None
 
 
 def _table(name: str) -> list[dict[str, str]]:

@@ -72,4 +72,4 @@ def _curve(runs: pd.DataFrame, owner: str) -> tuple[NDArray[np.int64], NDArray[n
     # Runs on larger samples bring columns that are empty here.
     sizes = [size for size in found if not np.isnan(numbers(runs, f"{prefix}{size}")).all()]
     values = [numbers(runs, f"{prefix}{size}") for size in sizes]
-    return np.array(sizes, dtype=np.int64), np.array(values).reshape(len(sizes), -1).T
+    return np.array(sizes, dtype=np.int64), np.array(values).reshape(len(sizes), len(runs)).T

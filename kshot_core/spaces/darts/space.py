@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from kshot_core.checks import check_at_least, check_not_negative
 from kshot_core.drawing import Edge, Graph
+from kshot_core.settings import ALONE, setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.spaces._settings import batch_norm_setting
 from kshot_core.spaces.darts.genotype import (
     CELLS,
     EDGES,
@@ -74,15 +76,19 @@ class DARTS:
             search network has none there; stand-alone networks always have.
     """
 
-    channels: int = 36
-    layers: int = 20
+    channels: int = setting(36, "of a node in the first cells (36 as published, 16 in its search)")
+    layers: int = setting(20, "number of cells (20 as published, 8 in its search)")
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
-    zero: bool = True
-    auxiliary: float = 0.0
-    batch_norm: str = "batch"
-    affine: bool = False
+    zero: bool = setting(True, "whether none is among the operations to choose from")
+    auxiliary: float = setting(
+        0.0,
+        "weight of the auxiliary head's loss (.4 as published); 0 for no such head",
+        needs=ALONE,
+    )
+    batch_norm: str = batch_norm_setting()
+    affine: bool = setting(False, "scale and shift in the cells' batch-norms", alone=True)
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
@@ -295,10 +301,12 @@ class Standalone(nn.Module):
         normal, reduction = (_chosen(cell) for cell in self.cells)
         self.network = space.network((normal, reduction), alone=True)
         self.auxiliary_weight = space.auxiliary
+        self.auxiliary_outputs: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, num_classes) of images (B, C, H, W)."""
-        logits: Tensor = self.network(x, self.cells)[0]
+        """Logits (B, num_classes) of images (B, C, H, W); see ``WithAuxiliary``."""
+        logits: Tensor
+        logits, self.auxiliary_outputs = self.network(x, self.cells)
         return logits
 
 
