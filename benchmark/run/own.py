@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.records.environment import commit
+from benchmark.cli.version import commit
 from benchmark.records.origins import disagreements
 from benchmark.views.ranks import (
     AGREEMENT,
