@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -259,3 +260,9 @@ def test_check_sees_global_random_state(text: str) -> None:
 )
 def test_check_admits_generators(text: str) -> None:
     assert global_randomness(ast.parse(text)) == []
+
+
+@pytest.mark.parametrize("path", [*CORE, *BENCHMARK], ids=name)
+def test_files_that_a_text_names_are_there(path: Path) -> None:
+    named = re.findall(r"(?:kshot_core|benchmark|tests)/[\w/.-]+\.py\b", path.read_text("utf-8"))
+    assert [one for one in named if not (ROOT / one).is_file()] == []
