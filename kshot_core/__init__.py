@@ -35,14 +35,17 @@ if TYPE_CHECKING:
     from kshot_core.search.methods import SearchSettings as SearchSettings
     from kshot_core.search.methods import nsga2 as nsga2
     from kshot_core.search.methods import random_search as random_search
+    from kshot_core.settings import setting as setting
     from kshot_core.sharing import SHARING as SHARING
     from kshot_core.sharing import Sharing as Sharing
-    from kshot_core.sharing import SharingOptions as SharingOptions
+    from kshot_core.sharing import Strategy as Strategy
     from kshot_core.sharing.few_shot import FewShot as FewShot
+    from kshot_core.sharing.few_shot import FewShotSettings as FewShotSettings
     from kshot_core.sharing.fixed import Fixed as Fixed
     from kshot_core.sharing.one_shot import OneShot as OneShot
     from kshot_core.sharing.random import RandomCodes as RandomCodes
     from kshot_core.sharing.simplex import SimplexNet as SimplexNet
+    from kshot_core.sharing.simplex import SimplexSettings as SimplexSettings
     from kshot_core.space import Arch as Arch
     from kshot_core.space import Listable as Listable
     from kshot_core.space import Priced as Priced
@@ -85,12 +88,13 @@ _NAMES = {
     "sampling.valid": ("Valid",),
     "search.limits": ("Limits",),
     "search.methods": ("METHODS", "Evaluated", "SearchSettings", "nsga2", "random_search"),
-    "sharing": ("SHARING", "Sharing", "SharingOptions"),
-    "sharing.few_shot": ("FewShot",),
+    "settings": ("setting",),
+    "sharing": ("SHARING", "Sharing", "Strategy"),
+    "sharing.few_shot": ("FewShot", "FewShotSettings"),
     "sharing.fixed": ("Fixed",),
     "sharing.one_shot": ("OneShot",),
     "sharing.random": ("RandomCodes",),
-    "sharing.simplex": ("SimplexNet",),
+    "sharing.simplex": ("SimplexNet", "SimplexSettings"),
     "space": (
         "Arch",
         "Listable",

@@ -17,7 +17,9 @@ import torch
 from synthetic import write_run
 from torch import nn
 
+from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
+from benchmark.config.values import flat
 from benchmark.datasets import DATASETS, DataRequest, digits, load_splits
 from benchmark.datasets.splits import Splits
 from benchmark.report.command import build_report
@@ -33,7 +35,7 @@ from benchmark.study.write import write_all
 from kshot_core.evaluation.scores import predict
 from kshot_core.metrics.correlation import METRICS
 from kshot_core.sampling import SAMPLERS, Uniform, sample
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch, uniform_arch
 from kshot_core.spaces.nasbench201.space import NASBench201
@@ -62,7 +64,7 @@ def images(num: int = 64) -> ImageSet:
 
 def train(space: Any, K: int, sharing: str, sampler: str) -> None:
     """Train and score a bank for an epoch, with a strategy and a sampler by their names."""
-    codes = SHARING[sharing](space, K, SharingOptions())
+    codes = SHARING[sharing](space, K)
     recipe = Recipe(epochs=1, batch_size=32, warmup_epochs=0, num_groups=2)
     shared = KShot(space.supernet(), K)
     trainer = Trainer(shared, codes, SAMPLERS[sampler](space), images(), recipe, seed=0)
@@ -77,13 +79,13 @@ def use_sampler(name: str, tmp_path: Path) -> None:
     archs = sample(SAMPLERS[name](SPACE), 9, torch.Generator().manual_seed(0))
     assert archs == sample(SAMPLERS[name](SPACE), 9, torch.Generator().manual_seed(0))
     assert all(SPACE.from_string(SPACE.to_string(arch)) == arch for arch in archs)
-    assert RunConfig(sampler=name).sampler == name
+    assert RunConfig.of(sampler=name).sampler.name == name
     train(SPACE, 2, "simplex", name)
 
 
 def use_sharing(name: str, tmp_path: Path) -> None:
     """Codes lie on the simplex, and are equal where what they read is."""
-    strategy: Any = SHARING[name](SPACE, 3, SharingOptions())
+    strategy: Any = SHARING[name](SPACE, 3)
     archs = sample(Uniform(SPACE), 50, torch.Generator().manual_seed(0))
     codes = strategy(archs)
     assert codes.shape == (50, 3)
@@ -92,7 +94,18 @@ def use_sharing(name: str, tmp_path: Path) -> None:
     by_key: dict[Any, torch.Tensor] = {}
     for arch, code in zip(archs, codes, strict=True):
         assert torch.equal(by_key.setdefault(strategy.reads(arch), code), code)
-    assert RunConfig(sharing=name).sharing == name
+    # Its setting is an option, a key of the record, and the part's; others have it not.
+    options = ["--sharing", name, "--K", "3", "--fewest"]
+    configs = [run_command.parse([*options, fewest]).configs[0] for fewest in "01"]
+    assert [config.to_dict()["sharing"] for config in configs] == [
+        {"name": name, "fewest": 0},
+        {"name": name, "fewest": 1},
+    ]
+    first, second = (config.sharing.made()(SPACE, 3) for config in configs)
+    assert torch.equal(first(archs), codes)
+    assert not torch.equal(second(archs), codes)
+    with pytest.raises(UserError, match=f"--fewest is a setting of --sharing {name}; this run's"):
+        run_command.parse(["--fewest", "1"])
     train(SPACE, 3, name, "uniform")
 
 
@@ -122,7 +135,8 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
     truth, results = tmp_path / "truth.csv", tmp_path / "results"
     places = ["--results", str(results), "--device", "cpu"]
     supernet = ["--space", space, "--preset", "quick", "--epochs", "1", "--batch-size", "50"]
-    supernet += ["--train-images", "200", "--score-images", "100", "--truth", str(truth), *places]
+    supernet += ["--filters", "3", "--train-images", "200", "--score-images", "100"]
+    supernet += ["--truth", str(truth), *places]
     with patch.dict(DATASETS, {"digits": few}):
         table = standalone_command.main(
             ["--space", space, "--to", str(truth), "--archs", "8", "--seeds", "2", "--jobs", "1"]
@@ -142,7 +156,8 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
         retrain += ["--train-images", "200", "--test-images", "100"]
         alone = [retrain_command.main(retrain) for _ in range(2)]
         assert alone[0] == alone[1]
-    settings = {name: ranked[0]["config"][name] for name in ranked[0]["config"]}
+    settings = flat(ranked[0]["config"])
+    assert settings["filters"] == 3
     for own in ("dataset", "preset", "K", "seed", "sharing"):
         del settings[own]
     size = Size("quick", "digits", settings, rows=("K1", "K2"))
@@ -158,7 +173,7 @@ def use_dataset(name: str, tmp_path: Path) -> None:
     splits = load_splits(name, DataRequest(seed=3))
     assert splits.name == name
     assert torch.equal(splits.train_images, load_splits(name, DataRequest(seed=3)).train_images)
-    assert RunConfig(dataset=name).dataset == name
+    assert RunConfig.of(dataset=name).dataset.name == name
 
 
 def use_metric(name: str, tmp_path: Path) -> None:
@@ -179,7 +194,7 @@ def use_study(name: str, tmp_path: Path) -> None:
     assert study.answer(absent) == "No run yet."
     for job in jobs_of(study, "tiny"):
         if job.row == "K8":
-            write_run(tmp_path, job.run.to_dict())
+            write_run(tmp_path, job.run.flat())
     path = write_study(tmp_path, study, "tiny")
     data = write_all(path)
     assert study.answer(data) == "Training takes K = 8 30.0 s."

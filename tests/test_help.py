@@ -12,10 +12,18 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmark.config.run import HELP, RunConfig, flag
+from benchmark.config.choice import Choice
+from benchmark.config.job import Job
+from benchmark.config.options import help_of as said_of
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig
+from benchmark.config.values import flag
+from kshot_core.settings import settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = (
@@ -95,8 +103,8 @@ def test_help_of_a_process_is_the_same() -> None:
 
 def test_run_explains_every_setting() -> None:
     text = help_of("run")
-    names = {field.name for field in dataclasses.fields(RunConfig)}
-    assert set(HELP) == names
+    known = RunConfig.known()
+    names = known.keys()
     # The seed of a run is counted up from --first-seed.
     for name in names - {"seed"}:
         assert re.search(rf"^  {flag(name)}\b", text, re.MULTILINE), (
@@ -105,11 +113,45 @@ def test_run_explains_every_setting() -> None:
     # Lines are broken at spaces and at hyphens.
     joined = "".join(text.split())
     for name in names - {"seed"}:
-        assert "".join(HELP[name].split()) in joined, f"{flag(name)}'s text is not in --help"
+        assert "".join(said_of(known, name).split()) in joined, (
+            f"{flag(name)}'s text is not in --help"
+        )
+
+
+@pytest.mark.parametrize("job", [SearchConfig, RetrainConfig])
+def test_no_two_parts_have_a_setting_of_one_name(job: Any) -> None:
+    """Settings are named alone; only the plug-ins of one registry may share a name."""
+    for name, ones in job.known().items():
+        parts = {owner.partition(" ")[0] for owner, _ in ones}
+        assert len(parts) == 1, name
+    every = [name for part in parts_of(job) for name in part]
+    assert len(set(every)) == len(every), {name for name in every if every.count(name) > 1}
+
+
+def parts_of(job: Any) -> list[set[str]]:
+    """The names of the settings of each part of a job."""
+    own, parts = set(settings_of(job)), []
+    for field in dataclasses.fields(job):
+        default = field.default
+        if isinstance(default, Choice):
+            parts.append(set(default.known()))
+        elif isinstance(default, Job):
+            parts += parts_of(type(default))
+        elif field.name not in own:
+            parts.append(set(settings_of(default)))
+    return [own, *parts]
 
 
 def test_settings_are_explained_in_plain_words() -> None:
-    for name, said in HELP.items():
+    for name, ones in {**SearchConfig.known(), **RetrainConfig.known()}.items():
+        assert len({about.kind for _, about in ones}) == 1, f"{flag(name)} has one type"
+    for name, about in (
+        (name, about)
+        for job in (SearchConfig, RetrainConfig)
+        for name, ones in job.known().items()
+        for _, about in ones
+    ):
+        said = about.help
         assert 5 <= len(said) <= 100, name
         assert not said.endswith("."), name
         # argparse reads % as the start of a placeholder.

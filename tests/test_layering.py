@@ -16,8 +16,8 @@ DRAWING = [path for path in BENCHMARK if path.parent.name in ("tables", "figures
 # From the ground up: a room imports only from rooms that stand before it.
 FLOORS = {
     "kshot_core": [
-        "checks", "names", "metrics", "space", "drawing", "streams", "weights", "tasks", "spaces",
-        "sampling", "sharing", "training", "evaluation", "search", "retraining",
+        "checks", "names", "settings", "metrics", "space", "drawing", "streams", "weights", "tasks",
+        "spaces", "sampling", "sharing", "training", "evaluation", "search", "retraining",
     ],
     "benchmark": [
         "cli", "workers", "datasets", "config", "records", "truth", "train", "views",

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.cli.errors import UserError
-from benchmark.config.run import HELP, RunConfig, flag
+from benchmark.config.run import RunConfig
 from benchmark.config.search import search_config
+from benchmark.config.values import flag
 from kshot_core.names import nearest
 from kshot_core.search.limits import Limits
 
+HELP = RunConfig.known()
 # program, what was typed, what it is answered with
 OPTIONS = [
     ("run", ["--lr", "0.1"], "no option --lr; did you mean --learning-rate?"),
@@ -81,18 +83,18 @@ def test_any_text_is_answered(text: str) -> None:
 
 def test_settings_in_python_are_answered_alike() -> None:
     with pytest.raises(UserError, match=r"--sampler is one of .*'fare'; did you mean fair\?"):
-        RunConfig(sampler="fare")
+        RunConfig.of(sampler="fare")
 
 
 def test_limits_that_exclude_each_other_are_named() -> None:
     with pytest.raises(UserError, match=r"--min-flops 5e\+06 is above --max-flops 4e\+06, given"):
-        search_config("small", "digits", {}, {"min_flops": 5e6, "max_flops": 4e6})
+        search_config("small", "digits", {"min_flops": 5e6, "max_flops": 4e6})
     # The preset's limit counts too.
-    limit = search_config("small", "digits", {}, {}).max_flops
+    limit = search_config("small", "digits", {}).max_flops
     with pytest.raises(UserError, match="or the preset's"):
-        search_config("small", "digits", {}, {"min_flops": 2 * limit})
-    same = search_config("small", "digits", {}, {"min_flops": limit})
+        search_config("small", "digits", {"min_flops": 2 * limit})
+    same = search_config("small", "digits", {"min_flops": limit})
     assert (same.min_flops, same.max_flops) == (limit, limit)
-    assert search_config("small", "digits", {}, {"min_flops": 5, "max_flops": 0}).min_flops == 5
+    assert search_config("small", "digits", {"min_flops": 5, "max_flops": 0}).min_flops == 5
     with pytest.raises(ValueError, match="min_flops 3 is above max_flops 2"):
         Limits(max_flops=2, min_flops=3)

@@ -10,6 +10,7 @@ from typing import Any
 from benchmark.cli.errors import UserError
 from benchmark.cli.text import decode
 from benchmark.config.space import SpaceSettings
+from benchmark.config.values import flat
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class FoundArch:
     def image_size(self) -> int:
         """The ``--image-size`` of the search; 0 for the data set's own."""
         config = (self.search or {}).get("config")
-        size = config.get("image_size", 0) if isinstance(config, dict) else 0
+        size = flat(config).get("image_size", 0) if isinstance(config, dict) else 0
         return size if isinstance(size, int) else 0
 
 
@@ -64,10 +65,10 @@ def read_arch(path: Path) -> FoundArch:
         arch = settings.arch(values["arch"])
     except UserError as error:
         raise UserError(f"--arch {path}: {error}") from None
-    if settings.space != values["space"]:
+    if settings.name != values["space"]:
         raise UserError(
             f"--arch {path} names the space {values['space']!r} and has settings of "
-            f"{settings.space!r}; use the file as the search wrote it"
+            f"{settings.name!r}; use the file as the search wrote it"
         )
     return FoundArch(settings, arch, values["dataset"], search)
 

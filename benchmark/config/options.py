@@ -1,66 +1,116 @@
-"""Command line options made of a config's fields, one each."""
+"""Command line options made of the settings of a job's parts, one each."""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.config.run import flag
+from benchmark.config.choice import Known
+from benchmark.config.presets import PRESETS
+from benchmark.config.run import RunConfig
+from benchmark.config.values import flag
+
+RUNS_APART = ("K", "seed", "preset", "dataset", "sharing")
+"""Settings of runs that a program of several has options of its own for."""
 
 
-def add_settings(
-    group: argparse._ArgumentGroup,
-    config: type[Any],
-    texts: Mapping[str, str],
-    apart: Collection[str] = (),
-) -> None:
-    """An option for each field of a dataclass whose defaults have the fields' types.
+def help_of(known: Known, name: str) -> str:
+    """What is said of a setting; before it the choices that alone have it."""
+    owners: dict[str, list[str]] = {}
+    for owner, setting in known[name]:
+        owners.setdefault(setting.help, []).append(owner.partition(" ")[2])
+    return "; ".join(
+        f"{', '.join(names)}: {said}" if any(names) else said for said, names in owners.items()
+    )
+
+
+def add_settings(group: argparse._ArgumentGroup, known: Known, apart: Collection[str] = ()) -> None:
+    """An option for each setting that there may be.
 
     Args:
         group: where they go.
-        config: the dataclass.
-        texts: help by field.
-        apart: fields that a program has an option of its own for.
+        known: the settings, of a kind of job for instance.
+        apart: those that a program has an option of its own for, or none.
     """
-    for field in dataclasses.fields(config):
-        if field.name in apart:
+    for name, ones in known.items():
+        if name in apart:
             continue
-        options: dict[str, Any] = {"help": texts[field.name], "default": None}
-        if isinstance(field.default, bool):
+        options: dict[str, Any] = {"help": help_of(known, name), "default": None, "dest": name}
+        kind = ones[0][1].kind
+        if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
-            options |= {"type": type(field.default), "metavar": type(field.default).__name__}
-        group.add_argument(flag(field.name), dest=field.name, **options)
+            options |= {"type": kind, "metavar": kind.__name__}
+        group.add_argument(flag(name), **options)
 
 
 def given_settings(
-    given: argparse.Namespace, config: type[Any], apart: Collection[str] = ()
+    given: argparse.Namespace, known: Known, apart: Collection[str] = ()
 ) -> dict[str, Any]:
-    """What the command line says of a config's fields; those left out are left out."""
-    values = {
-        field.name: getattr(given, field.name)
-        for field in dataclasses.fields(config)
-        if field.name not in apart
-    }
+    """What the command line says of settings; those left out are left out."""
+    values = {name: getattr(given, name) for name in known if name not in apart}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def presets_text(presets: Mapping[str, Any] = PRESETS) -> str:
+    """The presets, each with the first sentence of its text, for the end of ``--help``."""
+    told = (f"{name}: {(one.__doc__ or '').split('.')[0]}" for name, one in presets.items())
+    return f"Presets: {'; '.join(told)}"
+
+
+def add_dataset(group: argparse._ArgumentGroup, preset: str) -> None:
+    """Options for the data set and the preset to start from."""
+    known = RunConfig.known()
+    group.add_argument("--dataset", default="digits", help=help_of(known, "dataset") + " (digits)")
+    group.add_argument("--preset", default=preset, help=f"{help_of(known, 'preset')} ({preset})")
+
+
+def add_runs(group: argparse._ArgumentGroup) -> None:
+    """Options for several runs: their copies and strategies."""
+    known = RunConfig.known()
+    group.add_argument(
+        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=help_of(known, "K") + " (1 8)"
+    )
+    group.add_argument(
+        "--sharing", nargs="+", default=["simplex"], help=help_of(known, "sharing") + " (simplex)"
+    )
+
+
+def add_seeds(group: argparse._ArgumentGroup, default: int | None, help: str) -> None:  # noqa: A002
+    """Options for the number of seeds and the first of them."""
+    group.add_argument("--seeds", type=int, default=default, metavar="N", help=help)
+    group.add_argument(
+        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
+    )
+
+
+def add_results(group: argparse._ArgumentGroup) -> None:
+    """Options for where images are and where to write."""
+    group.add_argument("--data", type=Path, metavar="DIR", help="folder of the images")
+    group.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
+    )
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Options for where to read and write."""
     places = parser.add_argument_group("places")
-    places.add_argument("--data", type=Path, metavar="DIR", help="folder of the images")
     places.add_argument("--split", type=Path, metavar="FILE", help="published split of the images")
     places.add_argument("--truth", type=Path, metavar="FILE", help="truth table")
-    places.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
-    )
+    add_results(places)
 
 
-def add_machine(group: argparse._ArgumentGroup) -> None:
-    """Options for what to compute with."""
+def add_machine(group: argparse._ArgumentGroup, jobs: str = "") -> None:
+    """Options for what to compute with.
+
+    Args:
+        group: where they go.
+        jobs: what is said of ``--jobs``; nothing where a program has no such option.
+    """
+    if jobs:
+        group.add_argument("--jobs", type=int, metavar="N", help=jobs)
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     group.add_argument(
         "--checkpoint-seconds", type=_seconds, default=30.0, metavar="S", help="between two (30)"

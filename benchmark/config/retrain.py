@@ -2,137 +2,61 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
 from benchmark.config import presets
 from benchmark.config.arch_file import FoundArch
-from benchmark.config.ids import defaults_of, read_settings, settings_id
-from benchmark.config.run import flag
-from benchmark.config.space import SPACE_HELP, SpaceSettings
-from benchmark.datasets import DATASETS
+from benchmark.config.dataset import RetrainingData
+from benchmark.config.job import Job
+from benchmark.config.space import StandaloneSpace
+from benchmark.config.values import flag
 from kshot_core.retraining.trainer import RetrainRecipe
-
-STRUCTURE = tuple(
-    field.name
-    for field in dataclasses.fields(SpaceSettings)
-    # A network that is trained alone keeps running statistics and has affine batch-norms.
-    if field.name not in ("batch_norm", "affine")
-)
-"""The settings that say which networks a space has."""
+from kshot_core.settings import ALONE, plain_settings, setting
 
 
 @dataclass(frozen=True)
-class RetrainConfig:
+class RetrainConfig(Job):
     """Everything that decides the weights of a retraining, and nothing else."""
 
-    arch: str
-    dataset: str = "digits"
-    seed: int = 0
-    preset: str = "quick"
-    space: str = "mobilenetv2"
-    channels: int = SpaceSettings.channels
-    cells: int = SpaceSettings.cells
-    stages: str = SpaceSettings.stages
-    stem: int = SpaceSettings.stem
-    first: int = SpaceSettings.first
-    head: int = SpaceSettings.head
-    stem_stride: int = SpaceSettings.stem_stride
-    factors: str = SpaceSettings.factors
-    train_images: int = 0
-    test_images: int = 0
-    split_seed: int = 0
-    image_size: int = 0
-    jitter: float = 0.4
-    epochs: int = RetrainRecipe.epochs
-    batch_size: int = RetrainRecipe.batch_size
-    learning_rate: float = RetrainRecipe.learning_rate
-    warmup_epochs: float = RetrainRecipe.warmup_epochs
-    decay: float = RetrainRecipe.decay
-    decay_epochs: float = RetrainRecipe.decay_epochs
-    momentum: float = RetrainRecipe.momentum
-    rms_decay: float = RetrainRecipe.rms_decay
-    epsilon: float = RetrainRecipe.epsilon
-    weight_decay: float = RetrainRecipe.weight_decay
-    label_smoothing: float = RetrainRecipe.label_smoothing
-    ema: float = RetrainRecipe.ema
-    precision: str = RetrainRecipe.precision
+    what: ClassVar[str] = "retraining"
+
+    arch: str = setting("", "a search's arch.json, or an architecture as its space writes it")
+    seed: int = setting(
+        0, "seed of the initial weights, of the order of images and of their augmentation"
+    )
+    preset: str = setting(
+        "quick", "published or tried settings to start from; other options override them"
+    )
+    test_images: int = setting(0, "how many test images to judge by, the first ones; 0 for all")
+    dataset: RetrainingData = RetrainingData("digits")
+    space: StandaloneSpace = StandaloneSpace("mobilenetv2")
+    recipe: RetrainRecipe = RetrainRecipe()
 
     def __post_init__(self) -> None:
-        """Refuse unknown names and impossible numbers, one clear line each."""
-        one_of("--dataset", self.dataset, DATASETS)
-        for name in ("seed", "train_images", "test_images", "split_seed", "image_size"):
+        """Refuse impossible numbers and what is no architecture, one clear line each."""
+        for name in ("seed", "test_images"):
             if getattr(self, name) < 0:
                 raise UserError(f"{flag(name)} must be 0 or more, got {getattr(self, name)}")
-        if not 0 <= self.jitter < float("inf"):
-            raise UserError(f"--jitter must be 0 or more, got {self.jitter}")
-        # Refuses what describes no space, and what is no architecture of it.
-        space = self.settings()
-        object.__setattr__(self, "arch", space.arch(self.arch))
-        object.__setattr__(self, "stages", space.stages)
-        object.__setattr__(self, "factors", space.factors)
-        try:
-            self.recipe()
-        except ValueError as error:
-            raise UserError(f"these settings cannot train: {error}") from None
+        object.__setattr__(self, "arch", self.space.arch(self.arch))
 
-    def settings(self) -> SpaceSettings:
-        """The search space, for networks that are trained alone."""
-        structure = {name: getattr(self, name) for name in STRUCTURE}
-        return SpaceSettings(**structure, batch_norm="running", affine=True)
+    @property
+    def title(self) -> str:
+        """A retraining in a few words, for its progress."""
+        return f"{self.dataset.name} {self.space.name} seed {self.seed}"
 
-    def recipe(self) -> RetrainRecipe:
-        """The settings that training reads."""
-        names = [field.name for field in dataclasses.fields(RetrainRecipe)]
-        return RetrainRecipe(**{name: getattr(self, name) for name in names})
+    def place(self) -> Path:
+        """The folder of the retraining, relative to the results folder."""
+        seed = f"seed{self.seed}-{self.run_id()}"
+        return Path("retrained", self.dataset.name, self.space.name, seed)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The settings as JSON values, in the order of their definition."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RetrainConfig:
-        """Settings from JSON values; missing ones have their defaults, unknown keys are refused."""
-        return cls(**read_settings(cls, values))
-
-    def run_id(self) -> str:
-        """Eight hexadecimal digits, see ``settings_id``."""
-        return settings_id(self.to_dict(), self.defaults())
-
-    @classmethod
-    def defaults(cls) -> dict[str, Any]:
-        """The defaults of all settings that have one."""
-        return defaults_of(cls)
-
-
-RETRAIN_HELP = {name: SPACE_HELP[name] for name in STRUCTURE} | {
-    "arch": "a search's arch.json, or an architecture as its space writes it",
-    "dataset": f"images to train and judge on: {', '.join(DATASETS)}",
-    "seed": "seed of the initial weights, of the order of images and of their augmentation",
-    "preset": "published or tried settings to start from; other options override them",
-    "train_images": "how many training images to use, the first ones; 0 for all, held out or not",
-    "test_images": "how many test images to judge by, the first ones; 0 for all",
-    "split_seed": "seed of the split where no published split file is found",
-    "image_size": "height and width of an image folder's images; 0 for the search's, or 224",
-    "jitter": "colour jitter of an image folder's training images",
-    "epochs": "passes over the training images",
-    "batch_size": "images of a training step, of all processes together",
-    "learning_rate": "of RMSProp at its highest",
-    "warmup_epochs": "epochs in which the learning rate rises from 0",
-    "decay": "factor of the learning rate every decay-epochs after the warm-up",
-    "decay_epochs": "epochs between two falls of the learning rate",
-    "momentum": "of RMSProp",
-    "rms_decay": "of RMSProp's mean square of the gradient",
-    "epsilon": "of RMSProp, added to the mean square",
-    "weight_decay": "of RMSProp on the weights, not on biases and batch-norms",
-    "label_smoothing": "share of the target spread over all classes",
-    "ema": "decay of the moving average of the weights, by step; the average is what is kept",
-    "precision": "of forward passes: float32, or bfloat16 (faster on a GPU, another result)",
-}
+    def conditions(self) -> dict[str, bool]:
+        """See ``Job.conditions``."""
+        return {ALONE: True}
 
 
 def quick(dataset: str, space: str) -> dict[str, Any]:
@@ -143,8 +67,8 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
     ``benchmark.run`` and ``benchmark.search`` use.
     """
     whole = presets.small(dataset) if space == "mobilenetv2" else presets.quick(dataset)
-    return {name: whole[name] for name in (*STRUCTURE, "image_size") if name in whole} | {
-        "space": space,
+    kept = {*StandaloneSpace.settings(space), *RetrainingData.settings(dataset)} - {"train_images"}
+    return {name: value for name, value in whole.items() if name in kept} | {
         "train_images": 20_000 if dataset == "digits" else 0,
         "epochs": 6,
         "batch_size": 64,
@@ -168,13 +92,13 @@ def paper(dataset: str, space: str) -> dict[str, Any]:
         torchrun --nproc-per-node 8 -m benchmark.retrain --arch arch.json --preset paper \
             --dataset imagenet --data DIR --precision bfloat16
     """
-    return {"space": space, **dataclasses.asdict(RetrainRecipe())}
+    return plain_settings(RetrainRecipe())
 
 
 RETRAIN_PRESETS: dict[str, Callable[[str, str], dict[str, Any]]] = {"quick": quick, "paper": paper}
 
 
-def config_of_text(preset: str, arch: str, dataset: str, given: dict[str, Any]) -> RetrainConfig:
+def config_of_text(preset: str, arch: str, dataset: str, given: Mapping[str, Any]) -> RetrainConfig:
     """A preset's settings for an architecture given as text, overridden.
 
     Args:
@@ -186,12 +110,11 @@ def config_of_text(preset: str, arch: str, dataset: str, given: dict[str, Any]) 
     Raises:
         UserError: no such preset, or settings that cannot work.
     """
-    space = given.get("space", RetrainConfig.space)
-    return _config(arch, dataset, preset, _preset(preset, dataset, space), given)
+    return _config(arch, dataset, preset, given.get("space", RetrainConfig.space.name), {}, given)
 
 
 def config_of_found(
-    preset: str, found: FoundArch, dataset: str, given: dict[str, Any]
+    preset: str, found: FoundArch, dataset: str, given: Mapping[str, Any]
 ) -> RetrainConfig:
     """A preset's settings for an architecture that a search found, overridden.
 
@@ -206,25 +129,27 @@ def config_of_found(
     Raises:
         UserError: no such preset, or settings that cannot work.
     """
-    settings = _preset(preset, dataset, found.settings.space)
-    settings |= {name: getattr(found.settings, name) for name in STRUCTURE}
+    space = StandaloneSpace.like(found.settings)
+    own: dict[str, Any] = {"space": space.name, **space.plain()}
     if dataset == found.dataset:
-        settings["image_size"] = found.image_size
-    return _config(found.arch, dataset, preset, settings, given)
-
-
-def _preset(name: str, dataset: str, space: str) -> dict[str, Any]:
-    one_of("--preset", name, RETRAIN_PRESETS)
-    return RETRAIN_PRESETS[name](dataset, space)
+        own["image_size"] = found.image_size
+    return _config(found.arch, dataset, preset, space.name, own, given)
 
 
 def _config(
-    arch: str, dataset: str, preset: str, settings: dict[str, Any], given: dict[str, Any]
+    arch: str,
+    dataset: str,
+    preset: str,
+    space: str,
+    own: Mapping[str, Any],
+    given: Mapping[str, Any],
 ) -> RetrainConfig:
+    one_of("--preset", preset, RETRAIN_PRESETS)
+    one_of("--dataset", dataset, RetrainingData.registry)
+    one_of("--space", space, StandaloneSpace.registry)
+    settings = RETRAIN_PRESETS[preset](dataset, space)
     # A shorter training than the preset's must not be all warm-up.
     if "epochs" in given:
         settings["warmup_epochs"] = min(settings["warmup_epochs"], given["epochs"] / 2)
-    settings |= given
-    structure = {name: settings[name] for name in STRUCTURE if name in settings}
-    arch = SpaceSettings(**structure).arch(arch)
-    return RetrainConfig(arch=arch, dataset=dataset, preset=preset, **settings)
+    named = {"arch": arch, "dataset": dataset, "preset": preset, "space": space}
+    return RetrainConfig.assembled({**given, **named}, {**settings, **own})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmark.cli.errors import UserError
-from benchmark.config.ids import defaults_of, settings_id
+from benchmark.config.ids import settings_id
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,17 @@ class ScoresConfig:
             **own.pop("scores"), **own, "sharing": f"scores-{self.scores.name}", "K": 1, "seed": 0
         }  # fmt: skip
 
-    def defaults(self) -> dict[str, Any]:
-        """The defaults of those that have one."""
-        return defaults_of(type(self))
+    def flat(self) -> dict[str, Any]:
+        """The same, which have no parts."""
+        return self.to_dict()
+
+    def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings that JSON values stand for."""
+        return {**self._defaults(), **values}
+
+    def _defaults(self) -> dict[str, Any]:
+        return {"truth_column": type(self).truth_column, "space": NamedScores.space}
 
     def run_id(self) -> str:
         """Eight hexadecimal digits that differ whenever a setting does."""
-        return settings_id(self.to_dict(), self.defaults())
+        return settings_id(self.to_dict(), {"truth_column": type(self).truth_column})

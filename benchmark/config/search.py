@@ -4,40 +4,44 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import one_of
-from benchmark.config.ids import defaults_of, settings_id
+from benchmark.config.job import Job
 from benchmark.config.presets import preset
-from benchmark.config.run import RunConfig, flag, run_config
+from benchmark.config.run import RunConfig, run_config
+from benchmark.config.values import flag
 from kshot_core.search.limits import Limits
 from kshot_core.search.methods import METHODS, SearchSettings
+from kshot_core.settings import EVOLUTION, setting
 
 ENSEMBLES = ("", "max", "average")
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Job):
     """Everything that decides what a search finds, and nothing else.
 
     Args:
         run: the supernet, and on how many images it scores.
     """
 
-    run: RunConfig
-    method: str = "nsga2"
-    population: int = 50
-    generations: int = 20
-    parents: int = 20
-    mutation: float = 0.1
-    crossover_share: float = 0.5
-    search_seed: int = 0
-    max_flops: float = 0.0
-    min_flops: float = 0.0
-    max_params: int = 0
-    ensemble: str = ""
+    what: ClassVar[str] = "search"
+
+    run: RunConfig = RunConfig()
+    method: str = setting("nsga2", f"how architectures are chosen: {', '.join(METHODS)}")
+    search: SearchSettings = SearchSettings()
+    search_seed: int = setting(0, "seed of the search, apart from the supernet's")
+    max_flops: float = setting(0.0, "most multiply-adds of an image, e.g. 330e6; 0 for no limit")
+    min_flops: float = setting(0.0, "fewest multiply-adds; 0 for no limit")
+    max_params: int = setting(0, "most parameters; 0 for no limit")
+    ensemble: str = setting(
+        "", "score by K supernets trained apart: max or average of their outputs (table 8)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse unknown names and impossible numbers, one clear line each."""
@@ -54,21 +58,10 @@ class SearchConfig:
             )
         if self.ensemble and self.run.K < 2:
             raise UserError(f"--ensemble needs --K supernets, at least 2, got {self.run.K}")
-        try:
-            self.settings()
-        except ValueError as error:
-            raise UserError(f"these settings cannot search: {error}") from None
 
     def settings(self) -> SearchSettings:
         """The settings that the search itself reads."""
-        return SearchSettings(
-            population=self.population,
-            generations=self.generations,
-            parents=self.parents,
-            mutation=self.mutation,
-            crossover_share=self.crossover_share,
-            seed=self.search_seed,
-        )
+        return dataclasses.replace(self.search, seed=self.search_seed)
 
     def limits(self) -> Limits:
         """The limits, those that are 0 left away."""
@@ -82,65 +75,58 @@ class SearchConfig:
         """The supernets that score: one, or K one-shot ones of consecutive seeds (appendix D)."""
         if not self.ensemble:
             return [self.run]
-        one = dataclasses.replace(self.run, K=1, sharing="one-shot")
+        one = self.run.changed(K=1, sharing="one-shot")
         seeds = range(self.run.seed, self.run.seed + self.run.K)
         return [dataclasses.replace(one, seed=seed) for seed in seeds]
 
     @property
     def label(self) -> str:
         """How weights are shared, in the names of folders."""
-        name = f"ensemble-{self.ensemble}" if self.ensemble else self.run.sharing
-        return f"{name}-K{self.run.K}"
+        return f"ensemble-{self.ensemble}-K{self.run.K}" if self.ensemble else self.run.label
 
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as JSON values in one flat dictionary."""
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "run"}
-        return {**self.run.to_dict(), **own}
+    @property
+    def title(self) -> str:
+        """A search in a few words, for its progress."""
+        return f"{self.run.dataset.name} {self.label} seed {self.run.seed}"
 
-    def run_id(self) -> str:
-        """Eight hexadecimal digits, see ``settings_id``."""
-        return settings_id(self.to_dict(), self.defaults())
+    def place(self) -> Path:
+        """The folder of the search, relative to the results folder."""
+        run = self.run
+        seed = f"seed{run.seed}-{self.run_id()}"
+        return Path("searches", run.dataset.name, run.space.name, self.label, seed)
 
-    def defaults(self) -> dict[str, Any]:
-        """The defaults of all settings, those of the supernet among them."""
-        return self.run.defaults() | defaults_of(type(self))
+    def conditions(self) -> dict[str, bool]:
+        """See ``Job.conditions``."""
+        return {**self.run.conditions(), EVOLUTION: self.method != "random"}
 
 
 def search_config(
-    name: str, dataset: str, run: dict[str, Any], search: dict[str, Any]
+    name: str,
+    dataset: str,
+    settings: Mapping[str, Any],
+    offered: Mapping[str, Any] = {},
 ) -> SearchConfig:
     """A preset's settings, overridden.
 
     Args:
         name: of the preset.
         dataset: the data set.
-        run: settings of the supernet that differ from the preset's.
-        search: settings of the search that do.
+        settings: those that differ from the preset's, by name, the supernet's and the search's.
+        offered: others, of which the search takes those that its parts have.
 
     Raises:
-        UserError: no such preset, or settings that cannot work.
+        UserError: no such preset, no such setting, or settings that cannot work.
     """
-    own = {field.name for field in dataclasses.fields(SearchConfig)}
-    named = {key: value for key, value in preset(name, dataset).items() if key in own}
-    search = named | search
-    if search.get("ensemble", ""):
+    whole, run = SearchConfig.known(), RunConfig.known()
+    named = {key: value for key, value in preset(name, dataset).items() if key in whole}
+    wanted = {**named, **offered, **settings}
+    own = {key: value for key, value in settings.items() if key in run or key not in whole}
+    shared = {key: value for key, value in offered.items() if key in run or key not in whole}
+    if wanted.get("ensemble", ""):
         # K is the number of its members, each of them one-shot; see ``supernets``.
-        shared = {key: value for key, value in run.items() if key != "sharing"}
-        config = dataclasses.replace(run_config(name, dataset, shared), sharing="one-shot")
-        return SearchConfig(config, **search)
-    return SearchConfig(run_config(name, dataset, run), **search)
-
-
-SEARCH_HELP = {
-    "method": f"how architectures are chosen: {', '.join(METHODS)}",
-    "population": "architectures kept from one generation to the next (paper: 50)",
-    "generations": "the first, random one counted (paper: 20)",
-    "parents": "the most accurate ones of the population, which have offspring (paper: 20)",
-    "mutation": "probability that a choice of a mutated architecture is drawn anew",
-    "crossover_share": "share of the offspring that come from two parents, the others mutate",
-    "search_seed": "seed of the search, apart from the supernet's",
-    "max_flops": "most multiply-adds of an image, e.g. 330e6; 0 for no limit",
-    "min_flops": "fewest multiply-adds; 0 for no limit",
-    "max_params": "most parameters; 0 for no limit",
-    "ensemble": "score by K supernets trained apart: max or average of their outputs (table 8)",
-}
+        own, shared = ({k: v for k, v in one.items() if k != "sharing"} for one in (own, shared))
+        config = run_config(name, dataset, own, shared).changed(sharing="one-shot")
+    else:
+        config = run_config(name, dataset, own, shared)
+    rest = {key: value for key, value in wanted.items() if key in whole.keys() - run.keys()}
+    return dataclasses.replace(SearchConfig.of(**rest), run=config)

@@ -32,12 +32,14 @@ from benchmark.datasets.files import (
     read_files,
     search_folders,
 )
+from kshot_core.checks import check_at_least
+from kshot_core.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from benchmark.datasets.batches import Batch
-    from benchmark.datasets.splits import DataRequest
+    from benchmark.datasets.splits import DataRequest, Splits
 
 OFFICIAL_ADDRESS = "https://www.cs.toronto.edu/~kriz"
 IMAGE_SHAPE = (3, 32, 32)
@@ -46,6 +48,28 @@ CROP_PADDING = 4
 
 Images: TypeAlias = tuple[Tensor, Tensor]
 """Images (B, 3, 32, 32) uint8 and labels (B,) int64."""
+
+
+@dataclass(frozen=True)
+class CifarSettings:
+    """The settings of a CIFAR, a data set by its name.
+
+    Args:
+        load: the images as they are published.
+        image_size: pixels a side that they are shrunk to; 0 for their own.
+    """
+
+    load: Callable[[DataRequest], Splits]
+    image_size: int = setting(0, "pixels a side that the 32 shrink to, like 16; 0 for none")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible settings with ``ValueError``."""
+        check_at_least(self, {"image_size": 0})
+
+    def __call__(self, request: DataRequest) -> Splits:
+        """The images. Raises ``UserError`` for files as ``load`` does, and for a size."""
+        splits = self.load(request)
+        return splits.shrunk(self.image_size) if self.image_size else splits
 
 
 @dataclass(frozen=True)

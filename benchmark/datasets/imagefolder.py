@@ -25,6 +25,8 @@ from benchmark.datasets.files import describe_places, search_folders
 from benchmark.datasets.imagefiles import TrainingFiles, decode_set
 from benchmark.datasets.listing import Listing, list_images
 from benchmark.datasets.passed_over import describe_passed_over, warn_of_passed_over
+from kshot_core.checks import check_at_least, check_not_negative
+from kshot_core.settings import setting
 from kshot_core.tasks.batches import WHOLE, Part
 from kshot_core.tasks.images import ImageSet
 
@@ -138,12 +140,39 @@ class ImageFolder:
         )
 
 
-def load_imagenet(request: DataRequest) -> ImageFolder:
+@dataclass(frozen=True)
+class FolderSettings:
+    """The settings of an image folder, a data set by its name.
+
+    Args:
+        held_out: training images held out for ranking; 0 for 50,000, or for a tenth of less than
+            500,000.
+        image_size: height and width in pixels; 0 for 224.
+        jitter: colour jitter of training images, 0 for none.
+    """
+
+    held_out: int = setting(
+        0, "training images held out for ranking; 0 for 50,000 or a tenth", alone=0
+    )
+    image_size: int = setting(0, "height and width of the images; 0 for 224")
+    jitter: float = setting(0.4, "colour jitter of training images")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible settings with ``ValueError``."""
+        check_at_least(self, {"held_out": 0, "image_size": 0})
+        check_not_negative(self, "jitter")
+
+    def __call__(self, request: DataRequest) -> ImageFolder:
+        """See ``load_imagenet``."""
+        return load_imagenet(request, self)
+
+
+def load_imagenet(request: DataRequest, settings: FolderSettings = FolderSettings()) -> ImageFolder:
     """Find the folder, list its images, and hold some of them out.
 
     Args:
-        request: where to look; the number of images held out (0 for 50,000, or for a tenth of
-            less than 500,000) and the seed they are drawn with; how images are read.
+        request: where to look, and the seed that images are held out with.
+        settings: how many are held out, and how images are read.
 
     Raises:
         UserError: there is no such folder, it cannot be read, a class has no image, ``val/`` has
@@ -158,7 +187,7 @@ def load_imagenet(request: DataRequest) -> ImageFolder:
             f"train/ and val/ in {folder} must have the same classes, but {len(odd)} are in one "
             f"alone, such as {odd[0]} in {has}; complete the folder or remove them"
         )
-    held = request.held_out or (HELD_OUT if len(train) >= LARGE else len(train) // 10)
+    held = settings.held_out or (HELD_OUT if len(train) >= LARGE else len(train) // 10)
     if not 0 < held < len(train):
         raise UserError(
             f"--held-out must leave images on both sides: 1..{len(train) - 1} of the {len(train)} "
@@ -178,8 +207,8 @@ def load_imagenet(request: DataRequest) -> ImageFolder:
         chosen=order[held:],
         held_out=order[:held],
         test_order=test_order,
-        image_size=request.image_size or IMAGE_SIZE,
-        jitter=request.jitter,
+        image_size=settings.image_size or IMAGE_SIZE,
+        jitter=settings.jitter,
         workers=request.workers,
         description={
             "source": f"{len(train.classes)} classes, {len(train)} images in train/, "

@@ -16,6 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from benchmark.cli.errors import UserError
+from kshot_core.checks import check_at_least
+from kshot_core.settings import setting
 from kshot_core.tasks.batches import WHOLE, Part, ScoringBatches, TrainingBatches
 from kshot_core.tasks.images import ImageSet
 
@@ -252,10 +254,6 @@ class DataRequest:
         seed: of the split that is drawn where there is no split file.
         download: whether files found nowhere may be downloaded. They are not when ``folder``
             is given: a folder without the files is a mistake to report.
-        held_out: training images held out for ranking, of an image folder; 0 for its default.
-        image_size: height and width of images, which an image folder's are cut and scaled to and
-            CIFAR's shrunk to; 0 for 224 or as they are.
-        jitter: colour jitter of an image folder's training images, 0 for none.
         workers: processes that decode an image folder; None for as many as there are cores.
     """
 
@@ -263,10 +261,19 @@ class DataRequest:
     split_file: Path | None = None
     seed: int = 0
     download: bool = True
-    held_out: int = 0
-    image_size: int = 0
-    jitter: float = 0.4
     workers: int | None = None
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Settings that every data set has; one of a data set's own stands in its file."""
+
+    train_images: int = setting(0, "how many training images to use, the first ones; 0 for all")
+    split_seed: int = setting(0, "seed of the split where no published split file is found")
+
+    def __post_init__(self) -> None:
+        """Refuse impossible settings with ``ValueError``."""
+        check_at_least(self, {"train_images": 0, "split_seed": 0})
 
 
 @dataclass(frozen=True)

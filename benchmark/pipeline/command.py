@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import starmap
 from typing import Any
 
@@ -21,32 +22,37 @@ from rich.text import Text
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser, one_of
 from benchmark.config.arch_file import FoundArch, read_arch
-from benchmark.config.options import add_machine, add_places, add_settings, given_settings
-from benchmark.config.presets import PRESETS
+from benchmark.config.job import check_used
+from benchmark.config.options import (
+    add_dataset,
+    add_machine,
+    add_places,
+    add_seeds,
+    add_settings,
+    given_settings,
+    presets_text,
+)
 from benchmark.config.retrain import RETRAIN_PRESETS, RetrainConfig, config_of_found
-from benchmark.config.run import HELP, RunConfig
-from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
-from benchmark.datasets import Data
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig, search_config
 from benchmark.pipeline.stages import (
-    OF_IMAGES,
     RETRAIN,
     SEARCH,
     TRAIN,
     Machine,
     Outcome,
+    check_searches,
     local_crew,
     succeeded,
 )
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
-from benchmark.retrain.execute import check_retraining
 from benchmark.search.command import APART, outcome_lines
-from benchmark.search.execute import searched_space
-from benchmark.train.setup import Places, load_images
+from benchmark.train.setup import Places
 from benchmark.workers.jobs import num_cores
 
-_APART = (*APART, "seed")
+_APART = {*APART, "seed"}
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,14 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         if value is not None and value < 1:
             raise UserError(f"{option} must be at least 1, got {value}")
     one_of("--retrain-preset", given.retrain_preset, RETRAIN_PRESETS)
-    run = given_settings(given, RunConfig, _APART)
-    search = given_settings(given, SearchConfig, ("run",))
+    settings = given_settings(given, SearchConfig.known(), _APART)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
+    searches = [
+        search_config(given.preset, given.dataset, settings | {"seed": seed}) for seed in seeds
+    ]
+    check_used(settings, searches)
     return Request(
-        [
-            search_config(given.preset, given.dataset, run | {"seed": seed}, search)
-            for seed in seeds
-        ],
+        searches,
         Places(given.results, given.data, given.truth, given.split),
         device,
         given.jobs or (num_cores() if device.type == "cpu" else 1),
@@ -117,7 +123,9 @@ def run(request: Request) -> tuple[list[Outcome], list[Outcome]]:
     """
     check_writable(request.places.results)
     searches = list(dict.fromkeys(request.searches))
-    _check(request, searches)
+    what = f"--retrain-preset {request.retrain_preset}"
+    retraining = partial(_retraining, request)
+    check_searches(searches, request.places, request.device, retraining, what)
     supernets = dict.fromkeys(
         one.training_only() for search in searches for one in search.supernets()
     )
@@ -132,26 +140,6 @@ def run(request: Request) -> tuple[list[Outcome], list[Outcome]]:
         outcomes = crew.run(RETRAIN, list(work.items()))
         retrained = succeeded(outcomes)
     return [found[one] for one in searches], list(retrained.values())
-
-
-def _check(request: Request, searches: list[SearchConfig]) -> None:
-    """Say what is wrong with data, limits and retraining before anything is trained."""
-    images: dict[tuple[Any, ...], Data] = {}
-    largest = []
-    for one in searches:
-        key = tuple(getattr(one.run, name) for name in OF_IMAGES)
-        if key not in images:
-            images[key] = load_images(one.run, request.places)
-        _, space = searched_space(one, request.places, images[key])
-        arch = space.to_string(space.extremes()[1])
-        settings = one.run.space_settings()
-        found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
-        largest.append(_retraining(request, found))
-    for config in dict.fromkeys(largest):
-        try:
-            check_retraining(config, request.places, request.device)
-        except UserError as error:
-            raise UserError(f"--retrain-preset {request.retrain_preset}: {error}") from None
 
 
 def _retraining(request: Request, found: FoundArch) -> RetrainConfig:
@@ -177,21 +165,16 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    presets = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items())
     parser = Parser(
         prog="python -m benchmark.pipeline",
         description="Train a supernet, search it under a limit on multiply-adds, retrain what was "
         "found. With no option at all: a small MobileNetV2 space, operations and "
         "widths, on the embedded data set.",
-        epilog=f"Presets: {'; '.join(presets)}",
+        epilog=presets_text(),
     )
     main_group = parser.add_argument_group("what to run")
-    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
-    main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
-    main_group.add_argument("--seeds", type=int, default=1, metavar="N", help="of each (1)")
-    main_group.add_argument(
-        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
-    )
+    add_dataset(main_group, "small")
+    add_seeds(main_group, 1, "of each (1)")
     main_group.add_argument(
         "--retrain-preset",
         default="quick",
@@ -201,11 +184,10 @@ def _parser() -> argparse.ArgumentParser:
         "--retrain-epochs", type=int, metavar="N", help="instead of that preset's"
     )
     search = parser.add_argument_group("search (default: the preset's)")
-    add_settings(search, SearchConfig, SEARCH_HELP, ("run",))
+    add_settings(search, SearchConfig.known(), RunConfig.known())
     add_places(parser)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--jobs", type=int, metavar="N", help="at a time (cores; 1 on a GPU)")
-    add_machine(machine)
+    add_machine(machine, "at a time (cores; 1 on a GPU)")
     settings = parser.add_argument_group("supernet (default: the preset's)")
-    add_settings(settings, RunConfig, HELP, _APART)
+    add_settings(settings, RunConfig.known(), _APART)
     return parser

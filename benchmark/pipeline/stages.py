@@ -17,16 +17,18 @@ import torch
 from benchmark.cli.board import Board
 from benchmark.cli.errors import DivergedJobError, UserError, lacks_memory
 from benchmark.cli.stopping import StoppedError
-from benchmark.config.arch_file import read_arch
+from benchmark.config.arch_file import FoundArch, read_arch
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
+from benchmark.datasets import Data
 from benchmark.records.environment import code_version
 from benchmark.records.locks import BusyError
-from benchmark.retrain.execute import retrain_one
-from benchmark.search.execute import search_one
+from benchmark.retrain.execute import check_retraining, retrain_one
+from benchmark.search.execute import search_one, searched_space
+from benchmark.train.epochs import Progress
 from benchmark.train.setup import Places, load_images
-from benchmark.train.supernet import Progress, trained_supernet
+from benchmark.train.supernet import trained_supernet
 from benchmark.workers.cluster import Cluster, ClusterSettings
 from benchmark.workers.executor import Executor, Local, each
 from benchmark.workers.relay import Tell, progress_of
@@ -35,11 +37,6 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 Outcome = tuple[dict[str, Any], Path]
 """A record and its folder."""
-OF_IMAGES = (
-    "dataset", "split_seed", "held_out", "image_size", "jitter", "train_images", "score_images",
-    "batch_size",
-)  # fmt: skip
-"""The settings that decide which images a run loads, and whether they are enough."""
 
 
 @dataclass(frozen=True)
@@ -224,18 +221,60 @@ def _retrain(machine: Machine, progress: Progress, work: tuple[RetrainConfig, Pa
     return retrain_one(config, found.search, machine.places, machine.device, progress)
 
 
+def of_images(config: RunConfig) -> tuple[Any, ...]:
+    """The settings that decide which images a run loads, and whether they are enough."""
+    return config.dataset, config.scoring.score_images, config.training.batch_size
+
+
+def check_searches(
+    searches: Sequence[SearchConfig],
+    places: Places,
+    device: torch.device,
+    retraining: Callable[[FoundArch], RetrainConfig] | None,
+    what: str = "retraining",
+) -> None:
+    """Say what is wrong with data, limits and retraining before anything is trained.
+
+    Args:
+        searches: what is to be searched.
+        places: where to read.
+        device: where to compute.
+        retraining: how what is found will be trained by itself; None where it will not.
+        what: where the settings of retraining come from, for a message.
+
+    Raises:
+        UserError: bad input, limits that nothing keeps, or a package that is missing.
+    """
+    images: dict[tuple[Any, ...], Data] = {}
+    largest: dict[RetrainConfig, None] = {}
+    for one in searches:
+        key = of_images(one.run)
+        if key not in images:
+            images[key] = load_images(one.run, places)
+        _, space = searched_space(one, places, images[key])
+        if retraining is not None:
+            arch = space.to_string(space.extremes()[1])
+            found = FoundArch(one.run.space, arch, one.run.dataset.name, {"config": one.to_dict()})
+            largest[retraining(found)] = None
+    for config in largest:
+        try:
+            check_retraining(config, places, device)
+        except UserError as error:
+            raise UserError(f"{what}: {error}") from None
+
+
 def title_of(config: RunConfig) -> str:
     """A run or training in a few words; others may have the same but for the id."""
-    return f"{config.dataset} {config.sharing} K={config.K} seed {config.seed} ({config.run_id()})"
+    return f"{config.title} ({config.run_id()})"
 
 
 def title_of_search(config: SearchConfig) -> str:
     """The same of a search."""
-    return f"{config.run.dataset} {config.label} seed {config.run.seed} ({config.run_id()})"
+    return f"{config.title} ({config.run_id()})"
 
 
 def _title_of_retraining(work: tuple[RetrainConfig, Path]) -> str:
-    return f"{work[0].dataset} seed {work[0].seed} ({work[0].run_id()})"
+    return f"{work[0].title} ({work[0].run_id()})"
 
 
 TRAIN = Stage("supernet", title_of, _train)

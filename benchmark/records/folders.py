@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from benchmark.cli.errors import DivergedJobError, UserError
-from benchmark.config.ids import completed
 from benchmark.records.environment import describe
 from benchmark.records.files import PART, write_json, write_text
 from benchmark.records.locks import STALE_SECONDS, BusyError, Lock
@@ -56,8 +55,12 @@ class Settings(Protocol):
         """The settings as JSON values."""
         ...
 
-    def defaults(self) -> dict[str, Any]:
-        """The defaults of those that have one."""
+    def flat(self) -> dict[str, Any]:
+        """The settings by name alone."""
+        ...
+
+    def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The same of a ``config.json``, also of an older version."""
         ...
 
     def run_id(self) -> str:
@@ -77,14 +80,14 @@ def finished_folder(path: Path, config: Settings) -> Path | None:
     """
     if (path / "record.json").is_file():
         return path
-    wanted, defaults = config.to_dict(), config.defaults()
+    wanted = config.flat()
     for other in sorted(path.parent.glob(f"{path.name.partition('-')[0]}-*/record.json")):
         try:
             found = json.loads((other.parent / "config.json").read_text(encoding="utf-8"))
         except _UNREADABLE:
             # Damaged work of another config is not this one's to judge.
             continue
-        if isinstance(found, dict) and completed(found, defaults) == wanted:
+        if isinstance(found, dict) and config.read(found) == wanted:
             return other.parent
     return None
 
@@ -104,8 +107,7 @@ class ConfigFolder:
         self, path: Path, config: Settings, required: Sequence[str] = ("config", "seconds")
     ) -> None:
         path = finished_folder(path, config) or path
-        self.path, self._settings, self._run_id = path, config.to_dict(), config.run_id()
-        self._defaults = config.defaults()
+        self.path, self._config, self._run_id = path, config, config.run_id()
         self._required = required
         self._checkpoint, self._previous = path / CHECKPOINT, path / PREVIOUS
         self._record = path / "record.json"
@@ -178,7 +180,7 @@ class ConfigFolder:
             for part in self.path.glob(f"{PART}*"):
                 part.unlink(missing_ok=True)
             if not config_path.exists():
-                write_json(config_path, self._settings)
+                write_json(config_path, self._config.to_dict())
             self._lock = lock
             yield
         except DivergedJobError as error:
@@ -213,7 +215,7 @@ class ConfigFolder:
                 f"{path} should be a JSON object, got {type(values).__name__}; "
                 "delete its folder to run again"
             )
-        wanted, values = self._settings, completed(values, self._defaults)
+        wanted, values = self._config.flat(), self._config.read(values)
         if values != wanted:
             differing = sorted(
                 key for key in {*values, *wanted} if values.get(key) != wanted.get(key)
@@ -342,7 +344,7 @@ class ConfigFolder:
 
     def _say_diverged(self, why: str) -> None:
         """Write a record that says so, so that nobody tries again and everybody is told."""
-        about = {"config": self._settings, "environment": describe(torch.device("cpu"))}
+        about = {"config": self._config.to_dict(), "environment": describe(torch.device("cpu"))}
         self.complete({**about, "status": DIVERGED, "why": why})
 
     def _check_sum(self, path: Path) -> None:

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flat
 from benchmark.records.rows import (
     AGAIN,
     Required,
@@ -157,7 +158,7 @@ def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
 
 
 def load_config(folder: Path) -> dict[str, Any]:
-    """The settings of a run or search, as ``config.json`` has them.
+    """The settings of a run or search by name alone, as ``config.json`` has them.
 
     Raises:
         UserError: the file is absent or no JSON object.
@@ -167,7 +168,7 @@ def load_config(folder: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"cannot read the settings {path}: {error}") from None
-    return parse(text, str(path))
+    return flat(parse(text, str(path)))
 
 
 def load_log(run: Path) -> pd.DataFrame:

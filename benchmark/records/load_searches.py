@@ -9,7 +9,6 @@ does not have are missing.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +21,7 @@ from benchmark.cli.errors import UserError
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
-from benchmark.config.space import SpaceSettings
-from benchmark.records.rows import (
-    Kinds,
-    Required,
-    as_table,
-    has_diverged,
-    is_of,
-    read_record,
-    read_row,
-)
+from benchmark.records.rows import Required, as_table, has_diverged, read_record, read_row
 from benchmark.records.sealed import check_sum
 
 _NUMBER = (int, float)
@@ -56,8 +46,8 @@ class _Kind:
     # Of a record's path: how far from its end the search space's name stands.
     space: int
     required: Required
-    # Whose fields the config has; a record of an older version may lack some.
-    configs: tuple[type, ...]
+    # What its config is of; a record of an older version may lack settings.
+    config: type[RunConfig] | type[SearchConfig] | type[RetrainConfig]
     # How to get another record: the end of the line that refuses one.
     again: str
     # What the record has of architectures, as text.
@@ -77,7 +67,7 @@ _SUPERNETS = _Kind(
         "num_weight_steps": int,
         "num_simplex_steps": int,
     },
-    (RunConfig,),
+    RunConfig,
     "delete its folder and train again",
 )
 _SEARCHES = _Kind(
@@ -105,7 +95,7 @@ _SEARCHES = _Kind(
         "best.params": _NUMBER,
         "best.true": _MAYBE,
     },
-    (RunConfig, SearchConfig),
+    SearchConfig,
     SEARCH_AGAIN,
     ("best.arch",),
     ("optimum.arch", "optimum.true", "truth.column", "truth.sha256"),
@@ -125,7 +115,7 @@ _RETRAINED = _Kind(
         "top5_raw": _NUMBER,
         "num_test_images": int,
     },
-    (RetrainConfig,),
+    RetrainConfig,
     "delete its folder and retrain",
     ("config.arch",),
     ("search.record",),
@@ -258,23 +248,16 @@ def _check_config(path: Path, row: Mapping[str, Any], kind: _Kind) -> None:
     Raises:
         UserError: a setting of another type, or settings or an architecture of no space.
     """
-    for field in (field for one in kind.configs for field in dataclasses.fields(one)):
-        name = f"config.{field.name}"
-        wanted = type(field.default)
-        if name not in row or field.default is dataclasses.MISSING:
-            continue
-        kinds: Kinds = _NUMBER if wanted is float else wanted
-        if type(row[name]) is not bool if wanted is bool else not is_of(row[name], kinds):
-            raise UserError(
-                f"{path} should have {name} of type {wanted.__name__}, got {row[name]!r}; "
-                f"{kind.again}"
-            )
-    names = [field.name for field in dataclasses.fields(SpaceSettings)]
-    given = {name: row[f"config.{name}"] for name in names if f"config.{name}" in row}
+    values = {
+        name.removeprefix("config."): value
+        for name, value in row.items()
+        if name.startswith("config.")
+    }
     try:
-        settings = SpaceSettings(**given)
+        config = kind.config.from_dict(values)
         for name in kind.archs:
-            settings.arch(row[name])
+            run = config.run if isinstance(config, SearchConfig) else config
+            run.space.arch(row[name])
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}; {kind.again}") from None
 

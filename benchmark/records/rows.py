@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flat
 from benchmark.records.sealed import DamagedError, check_record, read_limited
 
 SCHEMA = 2
@@ -35,7 +36,7 @@ def read_row(path: Path, required: Required, again: str = AGAIN) -> dict[str, An
     Raises:
         UserError: it cannot be read, is of another version, or misses something.
     """
-    row = dict(flatten(read_record(path, again)))
+    row = dict(flatten(_of_today(read_record(path, again))))
     for name, kinds in required.items():
         if name not in row or not is_of(row[name], kinds):
             raise UserError(
@@ -126,6 +127,16 @@ def parse(text: str, place: str, again: str = AGAIN) -> dict[str, Any]:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is not a number")
+
+
+def _of_today(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with its settings, and those of the search it names, by name alone."""
+    found = dict(record)
+    if isinstance(found.get("config"), dict):
+        found["config"] = flat(found["config"])
+    if isinstance(found.get("search"), dict):
+        found["search"] = _of_today(found["search"])
+    return found
 
 
 def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -24,17 +24,9 @@ from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
 class RunFolder(ConfigFolder):
     """The folder of one config's run under a results folder."""
 
-    def __init__(self, results: Path, config: RunConfig, space: str) -> None:
+    def __init__(self, results: Path, config: RunConfig) -> None:
         self.config = config
-        path = (
-            results
-            / "records"
-            / config.dataset
-            / space
-            / f"{config.sharing}-K{config.K}"
-            / f"seed{config.seed}-{config.run_id()}"
-        )
-        super().__init__(path, config)
+        super().__init__(results / config.place(), config)
         self._scores = self.path / "scores.safetensors"
 
     def save_scores(self, scores: npt.NDArray[np.float64]) -> None:

@@ -8,7 +8,6 @@ shares each batch among processes.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,23 +23,28 @@ from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars, progress_bars
 from benchmark.cli.text import is_file, read_path
 from benchmark.config.arch_file import read_arch
-from benchmark.config.options import add_settings, given_settings
+from benchmark.config.job import check_used
+from benchmark.config.options import (
+    add_results,
+    add_settings,
+    given_settings,
+    help_of,
+    presets_text,
+)
 from benchmark.config.retrain import (
-    RETRAIN_HELP,
     RETRAIN_PRESETS,
-    STRUCTURE,
     RetrainConfig,
     config_of_found,
     config_of_text,
 )
-from benchmark.config.run import flag
+from benchmark.config.values import flag
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.execute import retrain_one
 from benchmark.train.setup import Places
 from benchmark.workers.torchrun import processes as join
 
-_APART = ("arch", "dataset", "preset", *STRUCTURE)
+_APART = {"arch", "dataset", "preset"}
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,10 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     given = _parser().parse_args(argv)
     if given.arch is None:
         raise UserError("--arch is missing: give a search's arch.json, or an architecture's text")
-    structure = {name: value for name in STRUCTURE if (value := getattr(given, name)) is not None}
-    settings = given_settings(given, RetrainConfig, _APART)
+    known = RetrainConfig.known()
+    space = RetrainConfig.space.known()
+    structure = given_settings(given, space)
+    settings = given_settings(given, known, _APART | space.keys())
     search = None
     if is_file(given.arch):
         found = read_arch(read_path(given.arch))
@@ -82,8 +88,9 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         config = config_of_found(given.preset, found, given.dataset or found.dataset, settings)
         search = found.search
     else:
-        dataset = given.dataset or RetrainConfig.dataset
+        dataset = given.dataset or RetrainConfig.dataset.name
         config = config_of_text(given.preset, given.arch, dataset, structure | settings)
+    check_used({**structure, **settings}, [config])
     return Request(config, search, Places(given.results, given.data), choose_device(given.device))
 
 
@@ -98,8 +105,7 @@ def retrain(request: Request) -> tuple[dict[str, Any], Path]:
         if processes.is_first:
             check_writable(places.results)
         with Bars() if processes.is_first else nullcontext() as bars:
-            title = f"{config.dataset} {config.space} seed {config.seed}"
-            progress = progress_bars(bars, title) if bars else _silent
+            progress = progress_bars(bars, config.title) if bars else _silent
             record, path = retrain_one(config, request.search, places, device, progress, processes)
         if processes.is_first:
             for line in outcome_lines(record, path):
@@ -137,28 +143,22 @@ def _silent(stage: str, done: int, total: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = (f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in RETRAIN_PRESETS.items())
+    known, space = RetrainConfig.known(), RetrainConfig.space.known()
     parser = Parser(
         prog="python -m benchmark.retrain",
         description="Train a found architecture from scratch, judge it by the test images, and "
         "export its weights and its ONNX graph.",
-        epilog="Presets: " + "; ".join(names),
+        epilog=presets_text(RETRAIN_PRESETS),
     )
     main_group = parser.add_argument_group("what to train")
-    main_group.add_argument("--arch", metavar="FILE|TEXT", help=RETRAIN_HELP["arch"])
-    main_group.add_argument("--dataset", help=RETRAIN_HELP["dataset"] + " (the search's)")
-    main_group.add_argument("--preset", default="quick", help=RETRAIN_HELP["preset"] + " (quick)")
-    places = parser.add_argument_group("places")
-    places.add_argument("--data", type=Path, metavar="DIR", help="folder of the images")
-    places.add_argument(
-        "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
-    )
+    main_group.add_argument("--arch", metavar="FILE|TEXT", help=help_of(known, "arch"))
+    main_group.add_argument("--dataset", help=help_of(known, "dataset") + " (the search's)")
+    main_group.add_argument("--preset", default="quick", help=help_of(known, "preset") + " (quick)")
+    add_results(parser.add_argument_group("places"))
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     structure = parser.add_argument_group("the space of an architecture given as text")
-    rest = [field.name for field in dataclasses.fields(RetrainConfig)]
-    rest = [name for name in rest if name not in STRUCTURE]
-    add_settings(structure, RetrainConfig, RETRAIN_HELP, rest)
+    add_settings(structure, space)
     settings = parser.add_argument_group("settings (default: the preset's)")
-    add_settings(settings, RetrainConfig, RETRAIN_HELP, _APART)
+    add_settings(settings, known, _APART | space.keys())
     return parser

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,21 @@ import torch
 from torch import nn
 
 from benchmark.cli.errors import DivergedJobError, UserError
-from benchmark.cli.stopping import asked, finishing, stopped
+from benchmark.cli.stopping import asked
 from benchmark.config.retrain import RetrainConfig
-from benchmark.datasets import DataRequest, ImageData, Splits, load_splits
+from benchmark.datasets import DataRequest, ImageData, Splits
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.retrain.export import check_exporter, export_onnx, export_weights
+from benchmark.train.epochs import Progress, restored, run_epochs
 from benchmark.train.setup import Places
-from benchmark.train.supernet import Progress
 from benchmark.workers.torchrun import agreed_stop
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
 from kshot_core.space import Arch, Priced, Space
 from kshot_core.tasks.images import ImageSet
 from kshot_core.training.distributed import ALONE, Processes
-from kshot_core.training.passes import Interrupted
 from kshot_core.training.trainer import DivergedError
 
 
@@ -63,11 +62,7 @@ def retrain_one(
         UserError: bad input, a damaged file, or a training that diverged.
     """
     folder = ConfigFolder(
-        places.results
-        / "retrained"
-        / config.dataset
-        / config.space
-        / f"seed{config.seed}-{config.run_id()}",
+        places.results / config.place(),
         config,
         ("top1", "top5", "top1_raw", "top5_raw", "flops", "params", "num_test_images"),
     )
@@ -81,11 +76,11 @@ def retrain_one(
         # The others read what the first one wrote, and write nothing.
         processes.wait()
         environment.forget_peak_memory(device)
-        log, elapsed = _restore(folder, training, images_sum)
+        keeper = restored(folder, training, images_sum, processes.is_first)
         # Before the first process may remove what the others still read.
         processes.wait()
-        keeper = _Keeper(folder, training, log, images_sum, processes.is_first)
-        _train(keeper, progress, elapsed)
+        # An epoch is long.
+        run_epochs(keeper, config.recipe.epochs, partial(progress, "retraining"), lambda: True)
         if processes.is_first:
             record = {
                 "kind": "retrained",
@@ -107,7 +102,7 @@ def retrain_one(
             started = time.perf_counter()
             _export(config, training.averaged, data, record, folder.path)
             seconds = {
-                "training": round(sum(epoch["seconds"] for epoch in log), 3),
+                "training": round(sum(epoch["seconds"] for epoch in keeper.log), 3),
                 "judging": record.pop("seconds_judging"),
                 "export": round(time.perf_counter() - started, 3),
             }
@@ -145,7 +140,7 @@ def _prepared(
     """Everything that a retraining needs, before its first step; refuses what would end it late."""
     check_exporter()
     data = _load_images(config, places)
-    space = config.settings().build(data)
+    space = config.space.build(data)
     arch = space.from_string(config.arch)
     training = _build(config, space, arch, data, device, processes)
     if processes.is_first and not isinstance(data, Splits):
@@ -160,32 +155,25 @@ def _load_images(config: RetrainConfig, places: Places) -> ImageData:
     Raises:
         UserError: files missing or damaged, too few images, or none to judge by.
     """
-    data = load_splits(
-        config.dataset,
-        DataRequest(
-            folder=places.data,
-            seed=config.split_seed,
-            image_size=config.image_size,
-            jitter=config.jitter,
-        ),
-    )
+    dataset, num = config.dataset, config.dataset["train_images"]
+    data = dataset.load(DataRequest(folder=places.data, seed=dataset["split_seed"]))
     if not isinstance(data, ImageData):
-        raise UserError(f"networks are retrained on images, which {config.dataset} has none of")
-    if config.train_images > data.num_train:
+        raise UserError(f"networks are retrained on images, which {dataset.name} has none of")
+    if num > data.num_train:
         raise UserError(
-            f"--train-images asks for {config.train_images} images, {config.dataset} has "
+            f"--train-images asks for {num} images, {dataset.name} has "
             f"{data.num_train} that are not held out; 0 takes all"
         )
     if not data.num_test:
-        raise UserError(f"{config.dataset} has no test images here; retrain on another --dataset")
+        raise UserError(f"{dataset.name} has no test images here; retrain on another --dataset")
     _check_number(config, data.num_test)
-    return data.first(config.train_images) if config.train_images else data
+    return data.first(num) if num else data
 
 
 def _check_number(config: RetrainConfig, num: int) -> None:
     if config.test_images > num:
         raise UserError(
-            f"--test-images asks for {config.test_images} images, {config.dataset} has "
+            f"--test-images asks for {config.test_images} images, {config.dataset.name} has "
             f"{num}; 0 takes all"
         )
 
@@ -199,80 +187,19 @@ def _build(
     processes: Processes,
 ) -> Retraining:
     part = processes.part
-    if config.batch_size < 2 * part.num:
+    recipe = config.recipe
+    if recipe.batch_size < 2 * part.num:
         raise UserError(
-            f"--batch-size {config.batch_size} leaves fewer than 2 images for each of {part.num} "
+            f"--batch-size {recipe.batch_size} leaves fewer than 2 images for each of {part.num} "
             "processes, and batch-norm needs 2"
         )
-    images = data.training(device, part, everything=not config.train_images)
+    images = data.training(device, part, everything=not config.dataset["train_images"])
     network = build_standalone(space, arch, config.seed).to(device)
     try:
-        part.of(config.batch_size)
-        return Retraining(network, images, config.recipe(), config.seed, processes.average)
+        part.of(recipe.batch_size)
+        return Retraining(network, images, recipe, config.seed, processes.average)
     except ValueError as error:
         raise UserError(f"{error}; change --batch-size") from None
-
-
-def _restore(
-    folder: ConfigFolder, training: Retraining, images_sum: str
-) -> tuple[list[dict[str, Any]], float]:
-    """Take up the last checkpoint, if there is one; the log up to it, and the epoch's seconds."""
-    found = folder.load_checkpoint(images_sum)
-    if found is None:
-        return [], 0.0
-    state, log = found
-    try:
-        training.restore(state)
-    except ValueError as error:
-        raise UserError(
-            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
-        ) from None
-    return log, float(state["elapsed"])
-
-
-@dataclass(frozen=True)
-class _Keeper:
-    """What is written while a network trains: where, of what, its log, its data, and who writes."""
-
-    folder: ConfigFolder
-    training: Retraining
-    log: list[dict[str, Any]]
-    images_sum: str
-    writes: bool
-
-    def save(self, elapsed: float = 0.0) -> None:
-        """Write a checkpoint, ``elapsed`` seconds into an epoch, and the log for people to see."""
-        if self.writes:
-            state = self.training.state() | {"elapsed": torch.tensor(elapsed, dtype=torch.float64)}
-            self.folder.save_checkpoint(state, self.log, self.images_sum)
-            self.folder.save_log(self.log)
-
-
-def _train(keeper: _Keeper, progress: Progress, elapsed: float) -> None:
-    """Train to the last epoch, with a checkpoint after each.
-
-    Raises:
-        DivergedJobError: the loss is no number any more, or exploded.
-        StoppedError: a signal came; the state after the last step is saved.
-    """
-    training = keeper.training
-    num_epochs = training.recipe.epochs
-    progress("retraining", training.epoch, num_epochs)
-    with finishing():
-        while training.epoch < num_epochs:
-            started = time.perf_counter() - elapsed
-            elapsed = 0.0
-            try:
-                figures: dict[str, Any] = dict(training.run_epoch())
-            except Interrupted:
-                keeper.save(time.perf_counter() - started)
-                raise stopped() from None
-            except DivergedError as error:
-                raise DivergedJobError(f"{keeper.folder.path}: {error}") from None
-            figures["seconds"] = round(time.perf_counter() - started, 3)
-            keeper.log.append(figures)
-            keeper.save()
-            progress("retraining", training.epoch, num_epochs)
 
 
 def _judge(

@@ -7,7 +7,6 @@ goes on. Ends by printing its table and where everything is.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,9 +21,21 @@ from rich.text import Text
 from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
-from benchmark.config.options import add_machine, add_places, add_settings, given_settings
-from benchmark.config.presets import PRESETS, preset
-from benchmark.config.run import HELP, RunConfig, flag, run_config
+from benchmark.config.job import check_used
+from benchmark.config.options import (
+    RUNS_APART,
+    add_dataset,
+    add_machine,
+    add_places,
+    add_runs,
+    add_seeds,
+    add_settings,
+    given_settings,
+    presets_text,
+)
+from benchmark.config.presets import preset
+from benchmark.config.run import RunConfig, run_config
+from benchmark.config.values import flag
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
@@ -34,12 +45,9 @@ from benchmark.run.known import check_known, is_known
 from benchmark.run.own import notes, own_table
 from benchmark.run.scores import rank_scores
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
-from benchmark.train.together import divided, title, train_together
+from benchmark.train.together import divided, train_together
 from benchmark.workers.jobs import num_cores, run_all
 from benchmark.workers.relay import Relay, Tell, progress_of
-
-# Settings whose option is read apart: several values, or a meaning of its own.
-_APART = {"K", "seed", "preset", "dataset", "sharing"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +81,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     num_seeds = given.seeds
     if num_seeds is None:
         num_seeds = preset(given.preset, given.dataset).get("num_seeds", 1)
-    settings = given_settings(given, RunConfig, _APART)
+    settings = given_settings(given, RunConfig.known(), RUNS_APART)
     if given.scores is not None:
         idle = sorted(settings.keys() - {"space", "truth_column"})
         if idle:
@@ -88,13 +96,14 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         raise UserError(f"--K must be at least 1, got {min(given.K)}")
     configs = [
         run_config(
-            given.preset, given.dataset, {**settings, "K": K, "sharing": sharing, "seed": seed}
+            given.preset, given.dataset, {"K": K, "sharing": sharing, "seed": seed}, settings
         )
         for sharing in dict.fromkeys(given.sharing)
         for K in dict.fromkeys(given.K)
         for seed in range(given.first_seed, given.first_seed + num_seeds)
     ]
     configs = list(dict.fromkeys(configs))
+    check_used(settings, configs)
     device = choose_device(given.device)
     # A GPU is shared by several runs only if asked for; it is one machine to all of them.
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
@@ -113,7 +122,7 @@ def run(request: Request) -> list[dict[str, Any]]:
     check_writable(request.places.results)
     alike: dict[RunConfig, list[RunConfig]] = {}
     for config in request.configs:
-        key = dataclasses.replace(config, seed=0, K=1, sharing="one-shot", score_codes="own")
+        key = config.changed(seed=0, K=1, sharing="one-shot", score_codes="own")
         alike.setdefault(key, []).append(config)
     for config, own in alike.items():
         # Both are quick next to training: what is wrong with them is said first, and a download
@@ -180,7 +189,7 @@ def _run_in_process(
     workers = request.jobs // len(request.configs)
     ended: dict[int, dict[str, Any] | str] = {}
     for number, config in configs.items():
-        progress = progress_of(tell, title(config))
+        progress = progress_of(tell, config.title)
         try:
             ended[number] = run_one(config, places, device, progress, seconds, workers)
         except DivergedJobError as error:
@@ -194,22 +203,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Train K-shot supernets of a search space, score architectures with them, and "
         "compare the ranking with stand-alone accuracies. With no option at all: K = 1 and K = 8 "
         "on the embedded data set.",
-        epilog="Presets: "
-        + "; ".join(f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items()),
+        epilog=presets_text(),
     )
     main_group = parser.add_argument_group("what to run")
-    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
-    main_group.add_argument(
-        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=HELP["K"] + " (1 8)"
-    )
-    main_group.add_argument("--seeds", type=int, metavar="N", help="runs of each K (the preset's)")
-    main_group.add_argument(
-        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
-    )
-    main_group.add_argument("--preset", default="quick", help=HELP["preset"] + " (quick)")
-    main_group.add_argument(
-        "--sharing", nargs="+", default=["simplex"], help=HELP["sharing"] + " (simplex)"
-    )
+    add_dataset(main_group, "quick")
+    add_runs(main_group)
+    add_seeds(main_group, None, "runs of each K (the preset's)")
     main_group.add_argument(
         "--scores",
         type=Path,
@@ -218,8 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_places(parser)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--jobs", type=int, metavar="N", help="runs at a time (cores; 1 on a GPU)")
-    add_machine(machine)
+    add_machine(machine, "runs at a time (cores; 1 on a GPU)")
     settings = parser.add_argument_group("settings (default: the preset's)")
-    add_settings(settings, RunConfig, HELP, _APART)
+    add_settings(settings, RunConfig.known(), RUNS_APART)
     return parser

@@ -17,11 +17,10 @@ from benchmark.records.load import PREDICTION
 from benchmark.records.run_folder import RunFolder
 from benchmark.run.compare import compare
 from benchmark.run.scoring import score
+from benchmark.train.epochs import Clock, Progress
 from benchmark.train.setup import Places, Target, load_images, load_target, ranked_space
 from benchmark.train.supernet import (
     WEIGHTS,
-    Clock,
-    Progress,
     Supernet,
     load_weights,
     trained_supernet,
@@ -41,7 +40,7 @@ _TRACK_IMAGES = 1000
 
 def run_folder(results: Path, config: RunConfig) -> RunFolder:
     """Where the run of a config leaves its record."""
-    return RunFolder(results, config, config.space)
+    return RunFolder(results, config)
 
 
 def run_one(
@@ -93,7 +92,9 @@ def run_one(
             places,
         )
         with torch.no_grad():
-            sharing = codes_to_score_with(config.score_codes, supernet.sharing, target.archs)
+            sharing = codes_to_score_with(
+                config.scoring.score_codes, supernet.sharing, target.archs
+            )
             codes = sharing(target.archs[:_NUM_CODES]).float().cpu().numpy()
         finished = time.perf_counter()
         trained = supernet.record
@@ -134,13 +135,14 @@ def _tracked(
     of it. Leaves the supernet with its last weights.
     """
     log = supernet.log()
-    if not config.track_every:
+    every = config.ranking.track_every
+    if not every:
         return log
-    num = min(config.track_archs, len(target.archs))
+    num = min(config.ranking.track_archs, len(target.archs))
     archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
     last = supernet.path / WEIGHTS
     for epoch, path in {**weights_by_epoch(supernet.path), len(log): last}.items():
-        if epoch and epoch % config.track_every == 0:
+        if epoch and epoch % every == 0:
             load_weights(supernet, path)
             tau = _tau(config, supernet, target, archs, images)
             log[epoch - 1] |= {"kendall_tau_b": tau, "num_archs": num}
@@ -162,9 +164,9 @@ def _tau(
         archs,
         images,
         target.table.space.canonical,
-        batch_size=config.score_batch_size,
+        batch_size=config.scoring.score_batch_size,
         num_examples=_TRACK_IMAGES,
-        precision=config.precision,
+        precision=config.training.precision,
         task=task,
     )
     return value_or_none(lambda: kendall_tau_b(scores.merit, task.merit(target.values(archs))))

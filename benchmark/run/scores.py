@@ -66,7 +66,9 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
     predictions["true"] = own.values(archs)
     name = path.name.partition(".")[0]
     settings = ScoresConfig(
-        NamedScores(config.dataset, name, space.name), sha256(path), config.truth_column
+        NamedScores(config.dataset.name, name, space.name),
+        sha256(path),
+        config.ranking.truth_column,
     )
     place = places.results / settings.scores.place() / f"seed0-{settings.run_id()}"
     folder = ConfigFolder(place, settings)

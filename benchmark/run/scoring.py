@@ -56,18 +56,19 @@ def score(
         UserError: saved scores of another run, or a training that diverged.
     """
     config = folder.config
-    space = config.space_settings().without_images()
+    scoring, precision = config.scoring, config.training.precision
+    space = config.space.without_images()
     task = task_of(space)
-    sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
+    sharing = codes_to_score_with(scoring.score_codes, supernet.sharing, archs)
     unique, positions = work_list(archs, sharing, space.canonical)
     done = folder.load_scores()
     if len(done) > len(unique) or done.shape[1:] != (2,):
         raise UserError(f"the scores in {folder.path} is not of this run; delete it to score again")
     # Passes of several architectures are always the same ones, so that a stopped and resumed run
     # ends with the same bytes.
-    scores = done[: len(done) // config.score_paths * config.score_paths].tolist()
+    scores = done[: len(done) // scoring.score_paths * scoring.score_paths].tolist()
     rest = unique[len(scores) :]
-    size = -(-_SHARD // config.score_paths) * config.score_paths
+    size = -(-_SHARD // scoring.score_paths) * scoring.score_paths
     try:
         if workers > 1 and places is not None and len(rest) > size:
             shards = [rest[start : start + size] for start in range(0, len(rest), size)]
@@ -84,14 +85,14 @@ def score(
                 if due():
                     folder.save_scores(np.array(scores).reshape(-1, 2))
         else:
-            batches = images.scoring_batches(config.score_batch_size, config.score_images or None)
+            batches = images.scoring_batches(scoring.score_batch_size, scoring.score_images or None)
             for one in iterate_scores(
                 supernet.shared,
                 sharing,
                 rest,
                 batches,
-                config.score_paths,
-                config.precision,
+                scoring.score_paths,
+                precision,
                 task,
             ):
                 scores.append(one)
@@ -110,10 +111,9 @@ def _score_shard(
     config: RunConfig, places: Places, archs: Sequence[Arch]
 ) -> list[tuple[float, float]]:
     shared, sharing, batches = _stored(config, places)
-    task = task_of(config.space_settings().without_images())
-    return list(
-        iterate_scores(shared, sharing, archs, batches, config.score_paths, config.precision, task)
-    )
+    task, precision = task_of(config.space.without_images()), config.training.precision
+    paths = config.scoring.score_paths
+    return list(iterate_scores(shared, sharing, archs, batches, paths, precision, task))
 
 
 @cache
@@ -123,7 +123,8 @@ def _stored(config: RunConfig, places: Places) -> tuple[KShot, Sharing, Sequence
     device = torch.device("cpu")
     validation = splits.validation(device)
     supernet = stored_supernet(config, ranked_space(config, splits), places, device)
-    batches = validation.scoring_batches(config.score_batch_size, config.score_images or None)
-    archs = load_target(config, places).archs if config.score_codes != "own" else []
-    sharing = codes_to_score_with(config.score_codes, supernet.sharing, archs)
+    scoring = config.scoring
+    batches = validation.scoring_batches(scoring.score_batch_size, scoring.score_images or None)
+    archs = load_target(config, places).archs if scoring.score_codes != "own" else []
+    sharing = codes_to_score_with(scoring.score_codes, supernet.sharing, archs)
     return supernet.shared, sharing, batches

@@ -20,17 +20,25 @@ from rich.text import Text
 
 from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars, progress_bars
-from benchmark.config.options import add_machine, add_places, add_settings, given_settings
-from benchmark.config.presets import PRESETS
-from benchmark.config.run import HELP, RunConfig
-from benchmark.config.search import SEARCH_HELP, SearchConfig, search_config
+from benchmark.config.job import check_used
+from benchmark.config.options import (
+    add_dataset,
+    add_machine,
+    add_places,
+    add_settings,
+    given_settings,
+    presets_text,
+)
+from benchmark.config.run import RunConfig
+from benchmark.config.search import SearchConfig, search_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.search.execute import search_one
 from benchmark.train.setup import Places
 from benchmark.workers.torchrun import processes as join
 
-APART = ("preset", "dataset", "track_every", "track_archs", "archs", "lockstep", "score_paths")
+APART = {"preset", "dataset", "track_every", "track_archs", "archs", "lockstep", "score_paths"}
+"""Settings of a search's supernet that a search does nothing with, or asks for apart."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +66,9 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     """
     given = _parser().parse_args(argv)
     places = Places(given.results, given.data, given.truth, given.split)
-    config = search_config(
-        given.preset,
-        given.dataset,
-        given_settings(given, RunConfig, APART),
-        given_settings(given, SearchConfig, ("run",)),
-    )
+    settings = given_settings(given, SearchConfig.known(), APART)
+    config = search_config(given.preset, given.dataset, settings)
+    check_used(settings, [config])
     return Request(config, places, choose_device(given.device), given.checkpoint_seconds)
 
 
@@ -75,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         if processes.is_first:
             check_writable(places.results)
         with Bars() if processes.is_first else nullcontext() as bars:
-            title = f"{config.run.dataset} {config.label} seed {config.run.seed}"
+            title = config.title
             progress = progress_bars(bars, title) if bars else _silent
             record, path = search_one(
                 config, places, device, progress, request.checkpoint_seconds, processes
@@ -114,16 +119,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Search for the most accurate architecture under limits on multiply-adds and "
         "parameters, with the weights of a K-shot supernet that is trained first. With no option "
         "at all: a small MobileNetV2 space, operations and widths, on the embedded data set.",
-        epilog="Presets: "
-        + "; ".join(f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items()),
+        epilog=presets_text(),
     )
     main_group = parser.add_argument_group("what to search")
-    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
-    main_group.add_argument("--preset", default="small", help=HELP["preset"] + " (small)")
+    add_dataset(main_group, "small")
     limits = parser.add_argument_group("search (default: the preset's)")
-    add_settings(limits, SearchConfig, SEARCH_HELP, ("run",))
+    add_settings(limits, SearchConfig.known(), RunConfig.known())
     add_places(parser)
     add_machine(parser.add_argument_group("machine"))
     settings = parser.add_argument_group("supernet (default: the preset's)")
-    add_settings(settings, RunConfig, HELP, APART)
+    add_settings(settings, RunConfig.known(), APART)
     return parser

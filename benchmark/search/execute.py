@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -19,8 +18,9 @@ from benchmark.records import environment
 from benchmark.search.folder import PARTIAL, SearchFolder
 from benchmark.search.scoring import scorer
 from benchmark.search.truth import SearchTruth
+from benchmark.train.epochs import Progress
 from benchmark.train.setup import Places, load_images
-from benchmark.train.supernet import Progress, Supernet, trained_supernet
+from benchmark.train.supernet import Supernet, trained_supernet
 from benchmark.views.drawing import draw, is_drawable, save_figure
 from benchmark.views.front import front_figure
 from kshot_core.search.limits import check_reachable
@@ -123,7 +123,7 @@ def searched_space(
 
 
 def _priced(config: SearchConfig, data: Data) -> PricedSpace:
-    space = config.run.space_settings().build(data)
+    space = config.run.space.build(data)
     if not isinstance(space, Priced):
         raise UserError(
             f"a search weighs accuracy against multiply-adds, which {space.name} does not count; "
@@ -145,9 +145,9 @@ def _evaluate(
     """All generations, the seconds that scoring took, and how many were scored now."""
     run = config.run
     batches = data.validation(device).scoring_batches(
-        run.score_batch_size, run.score_images or None
+        run.scoring.score_batch_size, run.scoring.score_images or None
     )
-    total = config.population * config.generations
+    total = config.search.population * config.search.generations
     known, evaluated = folder.load_progress(), list[Evaluated]()
     seconds, num_new = 0.0, 0
 
@@ -230,13 +230,13 @@ def _save(
         with torch.no_grad():
             codes = supernets[0].sharing([one.arch for one in evaluated])
         folder.save_codes(codes.float().cpu().numpy())
-    settings = run.space_settings()
+    settings = run.space
     folder.save_arch(
         {
             "space": space.name,
-            "settings": dataclasses.asdict(settings),
+            "settings": settings.to_dict(),
             "arch": chosen["arch"],
-            "dataset": run.dataset,
+            "dataset": run.dataset.name,
             "flops": chosen["flops"],
             "params": chosen["params"],
             "accuracy": chosen["accuracy"],
@@ -246,7 +246,7 @@ def _save(
             },
         }
     )
-    title = f"{run.dataset}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
+    title = f"{run.dataset.name}, {config.label}: {chosen['flops'] / 1e6:.3g} M multiply-adds"
     if is_drawable(settings):
         save_figure(draw(settings, [(title, chosen["arch"])]), folder.path / "arch.png")
     save_figure(

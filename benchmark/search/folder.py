@@ -38,10 +38,7 @@ class SearchFolder(ConfigFolder):
     """The folder of one search under a results folder."""
 
     def __init__(self, results: Path, config: SearchConfig, space: PricedSpace) -> None:
-        run = config.run
-        path = results / "searches" / run.dataset / space.name / config.label
-        path /= f"seed{run.seed}-{config.run_id()}"
-        super().__init__(path, config, _REQUIRED)
+        super().__init__(results / config.place(), config, _REQUIRED)
         self.space = space
 
     def save_progress(self, evaluated: Sequence[Evaluated]) -> None:

@@ -42,7 +42,7 @@ def scorer(
         supernet.shared.eval()
         supernet.sharing.eval()
     members = [(supernet.shared, supernet.sharing) for supernet in supernets]
-    device, precision = batches[0][1].device, config.run.precision
+    device, precision = batches[0][1].device, config.run.training.precision
 
     def score(archs: Sequence[Arch]) -> list[tuple[float, float]]:
         scores = torch.zeros(len(archs), 2, dtype=torch.float64, device=device)

@@ -71,7 +71,7 @@ class SearchTruth:
             UserError: a table that was named, or is there, cannot be used.
         """
         try:
-            find_truth(config.dataset, places.truth, space.name)
+            find_truth(config.dataset.name, places.truth, space.name)
         except UserError:
             if places.truth is not None:
                 raise

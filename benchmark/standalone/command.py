@@ -23,7 +23,7 @@ from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
 from benchmark.config.options import add_settings, given_settings
-from benchmark.config.space import SPACE_HELP, SpaceSettings
+from benchmark.config.space import StandaloneSpace
 from benchmark.datasets import DATASETS, DataRequest, load_splits
 from benchmark.records import environment
 from benchmark.records.files import write_json
@@ -46,9 +46,7 @@ _SCORED_TOGETHER = 500
 """Images of a pass at scoring, of all networks of a fleet together."""
 _MOST_LISTED = 100_000
 """Architectures of a space without an order that is listed; of a larger one some are drawn."""
-_ALONE = ("batch_norm", "affine")
-"""Settings of a space that networks trained alone have no choice of."""
-_SPACE = SpaceSettings(channels=8, cells=1, batch_norm="running", affine=True)
+_SPACE = StandaloneSpace("nasbench201", channels=8, cells=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +65,28 @@ class StandaloneConfig:
     dataset: str = "digits"
     num_archs: int = 300
     num_seeds: int = 2
-    space: SpaceSettings = _SPACE
+    space: StandaloneSpace = _SPACE
     fleet: int = 16
     recipe: StandaloneRecipe = StandaloneRecipe()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON values."""
+        return {**dataclasses.asdict(self), "space": self.space.to_dict()}
+
+    @classmethod
+    def read(cls, text: str) -> object:
+        """The settings in JSON text as this version writes them; None where it holds none."""
+        try:
+            values = json.loads(text)
+            return {**values, "space": StandaloneSpace.from_dict(values["space"]).to_dict()}
+        except (ValueError, TypeError, KeyError, AttributeError, UserError):
+            return None
+
+
+def _space(given: dict[str, Any]) -> StandaloneSpace:
+    """The space asked for; the narrow NAS-Bench-201 is the default one's alone."""
+    name = given.pop("space", _SPACE.name)
+    return _SPACE.changed(**given) if name == _SPACE.name else StandaloneSpace(name, **given)
 
 
 def draw_archs(num: int, space: Space | None = None) -> list[Arch]:
@@ -109,7 +126,7 @@ def _drawn(num: int, space: Space) -> list[Arch]:
 
 @cache
 def _examples(
-    dataset: str, data: Path | None, device: torch.device, settings: SpaceSettings
+    dataset: str, data: Path | None, device: torch.device, settings: StandaloneSpace
 ) -> tuple[Space, TrainingBatches, ScoringBatches]:
     """Space with the examples' sizes, training and validation examples; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
@@ -195,7 +212,7 @@ def make_truth(
     table = _table(config, results, to, space)
     table.save(to)
     account = {
-        "config": dataclasses.asdict(config),
+        "config": config.to_dict(),
         "environment": environment.describe(device),
         "data": load_splits(config.dataset, DataRequest(folder=data)).description,
         "core_seconds": round(sum(result["seconds"] for result in results.values())),
@@ -207,7 +224,7 @@ def make_truth(
 
 def _load_partial(path: Path, config: StandaloneConfig) -> dict[tuple[str, int], dict[str, Any]]:
     """Results so far. The first line of the file is the config they belong to."""
-    head = json.dumps(dataclasses.asdict(config), sort_keys=True)
+    head = json.dumps(config.to_dict(), sort_keys=True)
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +233,7 @@ def _load_partial(path: Path, config: StandaloneConfig) -> dict[tuple[str, int],
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another --to") from None
     lines = text.splitlines()
-    if lines[:1] != [head]:
+    if not lines or StandaloneConfig.read(lines[0]) != config.to_dict():
         raise UserError(f"{path} holds results of another config; move it away or change --to")
     if not text.endswith("\n"):
         # The process was stopped while writing the last line: that one is trained again.
@@ -287,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
     group = parser.add_argument_group("search space (default: NAS-Bench-201, narrow)")
-    add_settings(group, SpaceSettings, SPACE_HELP, _ALONE)
+    add_settings(group, _SPACE.known())
     given = parser.parse_args(argv)
     least = {"seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
     for name, smallest in least.items():
@@ -304,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
         dataset=given.dataset,
         num_archs=given.archs,
         num_seeds=given.seeds,
-        space=dataclasses.replace(defaults.space, **given_settings(given, SpaceSettings, _ALONE)),
+        space=_space(given_settings(given, _SPACE.known())),
         fleet=given.fleet,
         recipe=dataclasses.replace(
             recipe,

@@ -6,20 +6,18 @@ Whatever is of one kind runs side by side, and no two pieces of work write to th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
-from benchmark.cli.errors import UserError
 from benchmark.config.arch_file import FoundArch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
-from benchmark.datasets import Data
 from benchmark.pipeline.stages import (
-    OF_IMAGES,
     RETRAIN,
     SEARCH,
     TRAIN,
@@ -27,17 +25,17 @@ from benchmark.pipeline.stages import (
     Failure,
     Machine,
     Stage,
+    check_searches,
+    of_images,
     title_of,
     title_of_search,
 )
 from benchmark.records.files import check_writable
-from benchmark.retrain.execute import check_retraining
 from benchmark.run.execute import run_one
-from benchmark.search.execute import searched_space
 from benchmark.study.definition import Size, Study
 from benchmark.study.jobs import Job, finished, jobs_of, retraining_of
+from benchmark.train.epochs import Progress
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
-from benchmark.train.supernet import Progress
 
 Work = TypeVar("Work")
 
@@ -59,7 +57,8 @@ def check_study(study: Study, scale: str, places: Places) -> None:
         _check_runs([job.run for job in missing], places)
         return
     searches = [job.config for job in missing if isinstance(job.config, SearchConfig)]
-    _check_searches(searches, size if study.kind == "search+retrain" else None, places)
+    retraining = partial(_retraining, size) if study.kind == "search+retrain" else None
+    check_searches(searches, places, torch.device("cpu"), retraining)
 
 
 def run_study(
@@ -152,33 +151,16 @@ def _check_runs(runs: Sequence[RunConfig], places: Places) -> None:
     """Say what is wrong with truth and images before anything is trained."""
     seen: set[tuple[Any, ...]] = set()
     for one in runs:
-        key = tuple(getattr(one, name) for name in (*OF_IMAGES, "archs", "truth_column"))
+        key = (*of_images(one), one.ranking)
         if key not in seen:
             seen.add(key)
             load_target(one, places)
             ranked_space(one, load_images(one, places))
 
 
-def _check_searches(searches: Sequence[SearchConfig], size: Size | None, places: Places) -> None:
-    """Say what is wrong with data, limits and retraining before anything is trained."""
-    images: dict[tuple[Any, ...], Data] = {}
-    largest: dict[RetrainConfig, None] = {}
-    for one in searches:
-        key = tuple(getattr(one.run, name) for name in OF_IMAGES)
-        if key not in images:
-            images[key] = load_images(one.run, places)
-        _, space = searched_space(one, places, images[key])
-        if size is not None:
-            settings = one.run.space_settings()
-            arch = space.to_string(space.extremes()[1])
-            found = FoundArch(settings, arch, one.run.dataset, {"config": one.to_dict()})
-            given = dict(size.retrain)
-            largest[config_of_found(size.retrain_preset, found, found.dataset, given)] = None
-    for config in largest:
-        try:
-            check_retraining(config, places, torch.device("cpu"))
-        except UserError as error:
-            raise UserError(f"retraining: {error}") from None
+def _retraining(size: Size, found: FoundArch) -> RetrainConfig:
+    """How what a search finds will be trained by itself; any seed stands for all."""
+    return config_of_found(size.retrain_preset, found, found.dataset, size.retrain)
 
 
 def _rank(machine: Machine, progress: Progress, config: RunConfig) -> None:

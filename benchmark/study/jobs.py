@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,9 @@ class Job:
     @property
     def dataset(self) -> str:
         """The data set."""
-        return self.config.dataset if isinstance(self.config, NamedScores) else self.run.dataset
+        if isinstance(self.config, NamedScores):
+            return self.config.dataset
+        return self.run.dataset.name
 
     def supernets(self) -> list[RunConfig]:
         """The supernets that a search reads; none of a run, which trains its own."""
@@ -98,24 +99,6 @@ def retraining_of(size: Size, search: Path, seed: int) -> RetrainConfig:
     return config_of_found(size.retrain_preset, found, found.dataset, given)
 
 
-def place_of(config: Config) -> Path:
-    """The folder of a config's work, relative to the results folder."""
-    if isinstance(config, RetrainConfig):
-        place = Path("retrained", config.dataset, config.space)
-        return place / f"seed{config.seed}-{config.run_id()}"
-    if isinstance(config, SearchConfig):
-        place = Path("searches", config.run.dataset, config.run.space, config.label)
-        return place / f"seed{config.run.seed}-{config.run_id()}"
-    place = Path("records", config.dataset, config.space, f"{config.sharing}-K{config.K}")
-    return place / f"seed{config.seed}-{config.run_id()}"
-
-
-def supernet_place(config: RunConfig) -> Path:
-    """The folder of a searched supernet, relative to the results folder."""
-    place = place_of(config.training_only())
-    return Path("supernets", *place.parts[1:])
-
-
 def finished(results: Path, config: Config | NamedScores) -> Path | None:
     """The folder of finished work, or None where there is no record of it or it diverged.
 
@@ -138,7 +121,7 @@ def diverged(results: Path, config: Config | NamedScores) -> Path | None:
 
 def finished_supernet(results: Path, config: RunConfig) -> Path | None:
     """The same for the supernet that a search trains."""
-    folder = finished_folder(results / supernet_place(config), config.training_only())
+    folder = finished_folder(results / config.supernet_place(), config.training_only())
     return None if folder is None or has_diverged(folder / "record.json") else folder
 
 
@@ -152,15 +135,12 @@ def _recorded(results: Path, config: Config | NamedScores) -> Path | None:
                 "keep one of its folders"
             )
         return found[0].parent if found else None
-    return finished_folder(results / place_of(config), config)
+    return finished_folder(results / config.place(), config)
 
 
 def _config(
     kind: str, size: Size, dataset: str, settings: dict[str, Any]
 ) -> RunConfig | SearchConfig:
-    if kind == "rank":
-        return run_config(size.preset, dataset, settings)
-    own = {field.name for field in dataclasses.fields(SearchConfig)}
-    search = {name: value for name, value in settings.items() if name in own}
-    run = {name: value for name, value in settings.items() if name not in own}
-    return search_config(size.preset, dataset, run, search)
+    """A job; of the settings of all rows it takes those that its parts have."""
+    make = run_config if kind == "rank" else search_config
+    return make(size.preset, dataset, {}, settings)

@@ -13,8 +13,9 @@ from typing import Any
 from benchmark.config.run import RunConfig
 from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
+from benchmark.config.values import flat
 from benchmark.study.definition import Study
-from benchmark.study.jobs import Job, finished, finished_supernet, jobs_of, place_of, retraining_of
+from benchmark.study.jobs import Job, finished, finished_supernet, jobs_of, retraining_of
 
 _ALL_ARCHS = 15625
 """Architectures of NAS-Bench-201's tables, which digits' own lacks."""
@@ -63,8 +64,8 @@ def plan(study: Study, scale: str, results: Path) -> list[Step]:
 def _seconds(results: Path, job: Job) -> float | None:
     """Mean over comparable records, each scaled to this job."""
     assert not isinstance(job.config, NamedScores), "scores are not run"
-    run, config = job.run, job.config.to_dict()
-    kind, *place = place_of(job.config).parent.parent.parts
+    run, config = job.run, job.config.flat()
+    kind, *place = job.config.place().parent.parent.parts
     records = _records(results, "/".join([kind, *place, "*", "*"]))
     near = [one for one in records if one["config"].get("K") == run.K] or records
     if not near:
@@ -99,7 +100,7 @@ def _records(results: Path, folders: str) -> list[dict[str, Any]]:
             # An estimate does without; whoever reads the record says what is wrong with it.
             continue
         if isinstance(record, dict) and isinstance(record.get("seconds"), dict):
-            found.append(record)
+            found.append({**record, "config": flat(record["config"])})
     return found
 
 
@@ -114,11 +115,12 @@ def _scoring(run: RunConfig, record: Mapping[str, Any]) -> float:
     other = record["config"]
     split = re.search(r"\+ (\d+) images\)", str(record.get("data", {}).get("split", "")))
     every = int(split[1]) if split else 0
-    archs = run.archs or (_ALL_ARCHS if run.dataset != "digits" else record["num_archs"])
-    size = _ratio(run.to_dict(), other, ("cells", "channels", "channels"))
-    images = _ratio(
-        {"n": run.score_images or every}, {"n": other.get("score_images") or every}, ("n",)
+    archs = run.ranking.archs or (
+        _ALL_ARCHS if run.dataset.name != "digits" else record["num_archs"]
     )
+    size = _ratio(run.flat(), other, ("cells", "channels", "channels"))
+    wanted = run.scoring.score_images or every
+    images = _ratio({"n": wanted}, {"n": other.get("score_images") or every}, ("n",))
     return size * images * archs / float(record["num_archs"])
 
 

@@ -18,9 +18,19 @@ from rich.text import Text
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.progress import Bars
-from benchmark.config.options import add_machine, add_places, add_settings, given_settings
-from benchmark.config.presets import PRESETS
-from benchmark.config.run import HELP, SCORING, RunConfig, run_config
+from benchmark.config.job import check_used
+from benchmark.config.options import (
+    RUNS_APART,
+    add_dataset,
+    add_machine,
+    add_places,
+    add_runs,
+    add_seeds,
+    add_settings,
+    given_settings,
+    presets_text,
+)
+from benchmark.config.run import RankingSettings, RunConfig, run_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.train.kept import Kept, clear, kept_supernets
@@ -29,9 +39,12 @@ from benchmark.train.supernet import supernet_folder
 from benchmark.train.together import divided, train_together
 from benchmark.workers.jobs import num_cores, run_all
 from benchmark.workers.relay import Relay, Tell
+from kshot_core.evaluation.settings import ScoringSettings
+from kshot_core.settings import settings_of
 
 # Which weights are kept decides none of them, but is asked for here.
-_APART = {"K", "seed", "preset", "dataset", "sharing", *SCORING} - {"track_every"}
+_SCORING = {*settings_of(ScoringSettings), *settings_of(RankingSettings)} - {"track_every"}
+_APART = {*RUNS_APART, *_SCORING}
 
 
 def main(argv: Sequence[str] | None = None) -> list[Path]:
@@ -55,22 +68,23 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
 def _train(given: argparse.Namespace, console: Console) -> list[Path]:
     if given.seeds < 1 or min(given.K) < 1 or (given.jobs is not None and given.jobs < 1):
         raise UserError("--K, --seeds and --jobs must be at least 1")
-    settings = given_settings(given, RunConfig, _APART)
+    settings = given_settings(given, RunConfig.known(), _APART)
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     configs = [
         run_config(
-            given.preset, given.dataset, {**settings, "K": K, "sharing": sharing, "seed": seed}
+            given.preset, given.dataset, {"K": K, "sharing": sharing, "seed": seed}, settings
         )
         for sharing in dict.fromkeys(given.sharing)
         for K in dict.fromkeys(given.K)
         for seed in seeds
     ]
+    check_used(settings, configs)
     configs = list({one.training_only(): one for one in configs}.values())
     device = choose_device(given.device)
     places = Places(given.results, given.data, None, given.split)
     check_writable(places.results)
     for one in configs:
-        one.space_settings().build(load_images(one, places))
+        one.space.build(load_images(one, places))
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
     work = [[configs[number] for number in numbers] for numbers in divided(configs, jobs)]
     jobs = min(jobs, len(work))
@@ -110,22 +124,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Train K-shot supernets and keep them for benchmark.run and benchmark.search, "
         "which train nothing then. With no option at all: K = 1 and K = 8 on the embedded data "
         "set.",
-        epilog="Presets: "
-        + "; ".join(f"{name}: {(f.__doc__ or '').split('.')[0]}" for name, f in PRESETS.items()),
+        epilog=presets_text(),
     )
     main_group = parser.add_argument_group("what to train")
-    main_group.add_argument("--dataset", default="digits", help=HELP["dataset"] + " (digits)")
-    main_group.add_argument(
-        "--K", type=int, nargs="+", default=[1, 8], metavar="K", help=HELP["K"] + " (1 8)"
-    )
-    main_group.add_argument("--seeds", type=int, default=1, metavar="N", help="of each K (1)")
-    main_group.add_argument(
-        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
-    )
-    main_group.add_argument("--preset", default="quick", help=HELP["preset"] + " (quick)")
-    main_group.add_argument(
-        "--sharing", nargs="+", default=["simplex"], help=HELP["sharing"] + " (simplex)"
-    )
+    add_dataset(main_group, "quick")
+    add_runs(main_group)
+    add_seeds(main_group, 1, "of each K (1)")
     kept = parser.add_argument_group("supernets that are there; nothing is trained")
     kept.add_argument("--list", action="store_true", help="show them, with size and state")
     kept.add_argument(
@@ -133,8 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_places(parser)
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--jobs", type=int, metavar="N", help="at a time (cores; 1 on a GPU)")
-    add_machine(machine)
+    add_machine(machine, "at a time (cores; 1 on a GPU)")
     settings = parser.add_argument_group("settings (default: the preset's)")
-    add_settings(settings, RunConfig, HELP, _APART)
+    add_settings(settings, RunConfig.known(), _APART)
     return parser

@@ -12,10 +12,9 @@ import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
-from benchmark.datasets import Data, DataRequest, load_splits
+from benchmark.datasets import Data, DataRequest
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
-from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, Sharing, SharingOptions
+from kshot_core.sharing import Sharing, Strategy
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.tasks import task_of
@@ -67,7 +66,7 @@ def ranked_space(config: RunConfig, data: Data) -> Space:
     Raises:
         UserError: the space cannot take these images.
     """
-    return config.space_settings().build(data)
+    return config.space.build(data)
 
 
 def load_images(config: RunConfig, places: Places) -> Data:
@@ -80,27 +79,25 @@ def load_images(config: RunConfig, places: Places) -> Data:
     request = DataRequest(
         folder=places.data,
         split_file=places.split,
-        seed=config.split_seed,
-        held_out=config.held_out,
-        image_size=config.image_size,
-        jitter=config.jitter,
+        seed=config.dataset["split_seed"],
     )
-    splits = load_splits(config.dataset, request)
-    num = config.train_images
+    splits = config.dataset.load(request)
+    name, num, num_scored = (
+        config.dataset.name,
+        config.dataset["train_images"],
+        config.scoring.score_images,
+    )
     if num > splits.num_train:
+        raise UserError(f"--train-images asks for {num} images, {name} has {splits.num_train}")
+    if num_scored > splits.num_valid:
         raise UserError(
-            f"--train-images asks for {num} images, {config.dataset} has {splits.num_train}"
-        )
-    if config.score_images > splits.num_valid:
-        raise UserError(
-            f"--score-images asks for {config.score_images} images, {config.dataset} has "
+            f"--score-images asks for {num_scored} images, {name} has "
             f"{splits.num_valid} to score on; 0 takes all"
         )
     splits = splits.first(num) if num else splits
-    if config.batch_size > splits.num_train:
-        raise UserError(
-            f"--batch-size {config.batch_size} is more than the {splits.num_train} training images"
-        )
+    batch = config.training.batch_size
+    if batch > splits.num_train:
+        raise UserError(f"--batch-size {batch} is more than the {splits.num_train} training images")
     return splits
 
 
@@ -113,20 +110,21 @@ def load_target(config: RunConfig, places: Places) -> Target:
     Raises:
         UserError: no table, a malformed one, an unknown column, or fewer rows than asked for.
     """
-    space = config.space_settings().without_images()
-    table = TruthTable.load(find_truth(config.dataset, places.truth, space.name), space)
-    if config.truth_column == "default":
-        column = default_column(config.dataset, table)
+    space = config.space.without_images()
+    name, wanted = config.dataset.name, config.ranking
+    table = TruthTable.load(find_truth(name, places.truth, space.name), space)
+    if wanted.truth_column == "default":
+        column = default_column(name, table)
     else:
-        column = TruthColumn.parse(config.truth_column)
+        column = TruthColumn.parse(wanted.truth_column)
     archs = table.archs(column)
-    if config.archs > len(archs):
+    if wanted.archs > len(archs):
         raise UserError(
-            f"--archs asks for {config.archs} architectures, {column} in {table.path} has "
+            f"--archs asks for {wanted.archs} architectures, {column} in {table.path} has "
             f"{len(archs)}; 0 takes them all"
         )
-    if config.archs:
-        places_drawn = random.Random(0).sample(range(len(archs)), config.archs)
+    if wanted.archs:
+        places_drawn = random.Random(0).sample(range(len(archs)), wanted.archs)
         archs = [archs[place] for place in sorted(places_drawn)]
     return Target(table, column, archs)
 
@@ -137,16 +135,9 @@ def build_supernet(config: RunConfig, space: Space, device: torch.device) -> tup
     Raises:
         UserError: settings that do not go together, such as few-shot sharing with too many copies.
     """
-    options = SharingOptions(
-        encoding=config.encoding,
-        hidden=config.hidden,
-        output_scale=config.output_scale,
-        output_bias=config.output_bias,
-        edge=config.few_shot_edge,
-        seed=derive_seed(config.seed, "sharing"),
-    )
     try:
-        sharing = SHARING[config.sharing](space, config.K, options)
+        strategy: Strategy = config.sharing.made()
+        sharing = strategy(space, config.K, derive_seed(config.seed, "sharing"))
         with seeded(derive_seed(config.seed, "weights")):
             supernet = space.supernet()
         seed = derive_seed(config.seed, "copies")
@@ -173,20 +164,16 @@ def build_trainer(
     """
     shared, sharing = build_supernet(config, space, device)
     try:
-        sampler = SAMPLERS[config.sampler](space)
+        sampler = config.sampler.made()(space)
         widths = WidthRegularisation(
-            space.num_choices,
-            space.width_sites,
-            config.width_temperature,
-            config.width_distance,
-            space.canonical,
+            space.num_choices, space.width_sites, config.widths, space.canonical
         )
         return Trainer(
             shared,
             sharing,
             sampler,
             images,
-            config.recipe(),
+            config.training,
             config.seed,
             engine,
             processes,

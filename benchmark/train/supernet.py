@@ -10,55 +10,38 @@ from __future__ import annotations
 
 import re
 import statistics
-import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmark.cli.errors import DivergedJobError, UserError
-from benchmark.cli.stopping import asked, finishing, stopped
+from benchmark.cli.errors import UserError
+from benchmark.cli.stopping import asked
 from benchmark.config.run import RunConfig
+from benchmark.config.values import flat
 from benchmark.datasets import Data
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
+from benchmark.train.epochs import Clock, Keeper, Progress, restored, run_epochs
 from benchmark.train.setup import Places, build_supernet, build_trainer
 from benchmark.workers.torchrun import agreed_stop
 from kshot_core.sharing import Sharing
 from kshot_core.space import Space
 from kshot_core.training.distributed import ALONE, Processes
-from kshot_core.training.passes import Interrupted
 from kshot_core.training.states import part_of
 from kshot_core.training.steps import Engine, run_step
-from kshot_core.training.trainer import DivergedError, Trainer
+from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
 
 WEIGHTS = "supernet.safetensors"
 """The file of the weights after the last epoch, in a supernet's folder."""
 EPOCH_WEIGHTS = "epoch{}.safetensors"
 """The file of those after an earlier one."""
-
-# Progress of one run: what it is doing, how much is done, of how much.
-Progress = Callable[[str, int, int], None]
-
-
-class Clock:
-    """Says when the next checkpoint is due."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.last = seconds, time.monotonic()
-
-    def due(self) -> bool:
-        """Whether enough time has passed; if so, start over."""
-        if time.monotonic() - self.last < self.seconds:
-            return False
-        self.last = time.monotonic()
-        return True
 
 
 @dataclass(frozen=True)
@@ -84,16 +67,14 @@ class Supernet:
 
     def log(self) -> list[dict[str, Any]]:
         """A line per epoch of its training. Raises ``UserError`` where the file is damaged."""
-        return self.folder.load_log(self.record["config"]["epochs"])
+        return self.folder.load_log(flat(self.record["config"])["epochs"])
 
 
 def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
     """Where the supernet of a config is kept; settings that decide no weight are passed over."""
-    config = config.training_only()
-    path = results / "supernets" / config.dataset / config.space / f"{config.sharing}-K{config.K}"
     return ConfigFolder(
-        path / f"seed{config.seed}-{config.run_id()}",
-        config,
+        results / config.supernet_place(),
+        config.training_only(),
         ("seconds.training", "num_weight_steps", "num_simplex_steps"),
     )
 
@@ -124,7 +105,7 @@ def trained_supernet(
     Raises:
         UserError: bad settings, a damaged file, or a training that diverged.
     """
-    space = config.space_settings().build(data)
+    space = config.space.build(data)
     folder = supernet_folder(places.results, config)
     record, images_sum = folder.record(), fingerprint(data)
     if record is not None:
@@ -138,12 +119,17 @@ def trained_supernet(
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()
         environment.forget_peak_memory(device)
-        log, elapsed = _restore(folder, trainer, images_sum)
+        keeper = restored(folder, trainer, images_sum, processes.is_first)
         # Before the first process may remove what the others still read.
         processes.wait()
-        keeper = _Keeper(folder, trainer, log, images_sum, processes.is_first)
-        _train(keeper, progress, Clock(checkpoint_seconds), config.track_every, elapsed)
-        seconds = [epoch["seconds"] for epoch in log]
+        run_epochs(
+            keeper,
+            config.training.epochs,
+            partial(progress, "training"),
+            Clock(checkpoint_seconds).due,
+            partial(_keep_weights, keeper, trainer, config.ranking.track_every),
+        )
+        seconds = [epoch["seconds"] for epoch in keeper.log]
         record = {
             "kind": "supernet",
             "config": config.training_only().to_dict(),
@@ -156,7 +142,7 @@ def trained_supernet(
             "seconds": {"training": round(sum(seconds), 3)},
             # Of epochs in which everything is trained that is going to be.
             "seconds_per_epoch": statistics.median(
-                seconds[config.warmup_epochs :] or seconds or [0.0]
+                seconds[config.training.warmup_epochs :] or seconds or [0.0]
             ),
             "peak_memory_bytes": environment.peak_memory_bytes(device),
             "num_processes": processes.part.num,
@@ -165,7 +151,7 @@ def trained_supernet(
         }
         if processes.is_first:
             # Also where no epoch did, a training of none.
-            folder.save_log(log)
+            folder.save_log(keeper.log)
             _save_weights(folder.path / WEIGHTS, trainer)
             record = folder.complete(record)
         processes.wait()
@@ -252,85 +238,11 @@ def _save_weights(path: Path, trainer: Trainer) -> None:
     save_tensors(path, state, {})
 
 
-def _restore(
-    folder: ConfigFolder, trainer: Trainer, images_sum: str
-) -> tuple[list[dict[str, Any]], float]:
-    """Take up the last checkpoint, if there is one; the log up to it, and the epoch's seconds."""
-    found = folder.load_checkpoint(images_sum)
-    if found is None:
-        return [], 0.0
-    state, log = found
-    try:
-        trainer.restore(state)
-    except ValueError as error:
-        raise UserError(
-            f"the checkpoint in {folder.path} cannot be used ({error}); delete it to start over"
-        ) from None
-    return log, float(state["elapsed"])
+def _keep_weights(keeper: Keeper, trainer: Trainer, every: int) -> None:
+    """Keep the weights of every so many epochs, and not only the last.
 
-
-@dataclass(frozen=True)
-class _Keeper:
-    """What is written while a supernet trains.
-
-    Args:
-        folder: where.
-        trainer: of what.
-        log: a line an epoch, continued in place.
-        images_sum: the checksum of what it is trained on.
-        writes: whether this process is the one that does.
+    Whoever ranks can say then how a ranking came about; 0 keeps none of them.
     """
-
-    folder: ConfigFolder
-    trainer: Trainer
-    log: list[dict[str, Any]]
-    images_sum: str
-    writes: bool
-
-    def save(self, elapsed: float = 0.0) -> None:
-        """Write a checkpoint, ``elapsed`` seconds into an epoch, and the log for people to see."""
-        if self.writes:
-            state = self.trainer.state() | {"elapsed": torch.tensor(elapsed, dtype=torch.float64)}
-            self.folder.save_checkpoint(state, self.log, self.images_sum)
-            self.folder.save_log(self.log)
-
-    def save_weights(self) -> None:
-        """Write the weights after this epoch."""
-        if self.writes:
-            name = EPOCH_WEIGHTS.format(self.trainer.epoch)
-            _save_weights(self.folder.path / name, self.trainer)
-
-
-def _train(
-    keeper: _Keeper, progress: Progress, clock: Clock, keep_every: int, elapsed: float
-) -> None:
-    """Train to the last epoch, with checkpoints as the clock says.
-
-    The weights of every ``keep_every``-th epoch stay, so that whoever ranks can say how a ranking
-    came about; 0 keeps none but the last. ``elapsed`` are the seconds already spent on this epoch.
-
-    Raises:
-        DivergedJobError: the loss is no number any more, or exploded.
-        StoppedError: a signal came; the state after the last step is saved.
-    """
-    trainer = keeper.trainer
-    num_epochs = trainer.recipe.epochs
-    progress("training", trainer.epoch, num_epochs)
-    with finishing():
-        while trainer.epoch < num_epochs:
-            started = time.perf_counter() - elapsed
-            elapsed = 0.0
-            try:
-                figures: dict[str, Any] = dict(trainer.run_epoch())
-            except Interrupted:
-                keeper.save(time.perf_counter() - started)
-                raise stopped() from None
-            except (DivergedError, FloatingPointError) as error:
-                raise DivergedJobError(f"{keeper.folder.path}: {error}") from None
-            figures["seconds"] = round(time.perf_counter() - started, 3)
-            keeper.log.append(figures)
-            progress("training", trainer.epoch, num_epochs)
-            if keep_every and trainer.epoch % keep_every == 0 and trainer.epoch < num_epochs:
-                keeper.save_weights()
-            if trainer.epoch == num_epochs or clock.due() or asked():
-                keeper.save()
+    if every and trainer.epoch % every == 0 and trainer.epoch < trainer.recipe.epochs:
+        name = EPOCH_WEIGHTS.format(trainer.epoch)
+        _save_weights(keeper.folder.path / name, trainer)

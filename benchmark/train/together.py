@@ -16,11 +16,6 @@ from kshot_core.training.lockstep import AnotherFailedError, Lockstep
 from kshot_core.training.steps import run_step
 
 
-def title(config: RunConfig) -> str:
-    """A training in a few words, for its progress."""
-    return f"{config.dataset} {config.sharing} K={config.K} seed {config.seed}"
-
-
 def divided(configs: Sequence[RunConfig], jobs: int) -> list[list[int]]:
     """Numbers of the configs, by what runs together: each by itself, or all in lockstep.
 
@@ -62,7 +57,7 @@ def train_together(
                 load_images(config, places),
                 places,
                 device,
-                progress_of(tell, title(config)),
+                progress_of(tell, config.title),
                 checkpoint_seconds,
                 engine=lockstep.engine(member) if len(configs) > 1 else run_step,
             )

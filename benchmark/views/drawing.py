@@ -68,7 +68,7 @@ def draw_all(entries: Sequence[Entry]) -> Figure:
         UserError: no architecture, one that is not of its space, spaces of two kinds, or of a kind
             that is not drawn.
     """
-    kinds = sorted({settings.space for settings, _, _ in entries})
+    kinds = sorted({settings.name for settings, _, _ in entries})
     if len(kinds) != 1:
         raise UserError(f"one kind of space is drawn at a time, got {', '.join(kinds) or 'none'}")
     titled = [(title, _drawing(settings, arch)) for settings, title, arch in entries]
@@ -82,7 +82,7 @@ def draw_all(entries: Sequence[Entry]) -> Figure:
 def _drawing(settings: SpaceSettings, text: str) -> Drawing:
     space = settings.without_images()
     if not isinstance(space, Drawable):
-        raise UserError(f"architectures of {settings.space} cannot be drawn: it has no drawing()")
+        raise UserError(f"architectures of {settings.name} cannot be drawn: it has no drawing()")
     try:
         return space.drawing(space.from_string(text))
     except ValueError as error:

@@ -25,6 +25,7 @@ from kshot_core.checks import (
 from kshot_core.names import check_one_of
 from kshot_core.retraining.auxiliary import with_auxiliary
 from kshot_core.retraining.rmsprop import RMSProp
+from kshot_core.settings import setting
 from kshot_core.streams import stream
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.tasks.images import CLASSIFICATION, ImageSet
@@ -66,19 +67,23 @@ class RetrainRecipe:
         precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
     """
 
-    epochs: int = 350
-    batch_size: int = 1024
-    learning_rate: float = 0.128
-    warmup_epochs: float = 5.0
-    decay: float = 0.97
-    decay_epochs: float = 2.4
-    momentum: float = 0.9
-    rms_decay: float = 0.9
-    epsilon: float = 1e-3
-    weight_decay: float = 1e-5
-    label_smoothing: float = 0.1
-    ema: float = 0.9999
-    precision: str = "float32"
+    epochs: int = setting(350, "passes over the training images")
+    batch_size: int = setting(1024, "images of a training step, of all processes together")
+    learning_rate: float = setting(0.128, "of RMSProp at its highest")
+    warmup_epochs: float = setting(5.0, "epochs in which the learning rate rises from 0")
+    decay: float = setting(0.97, "factor of the learning rate every decay-epochs after the warm-up")
+    decay_epochs: float = setting(2.4, "epochs between two falls of the learning rate")
+    momentum: float = setting(0.9, "of RMSProp")
+    rms_decay: float = setting(0.9, "of RMSProp's mean square of the gradient")
+    epsilon: float = setting(1e-3, "of RMSProp, added to the mean square")
+    weight_decay: float = setting(1e-5, "of RMSProp on the weights, not on biases and batch-norms")
+    label_smoothing: float = setting(0.1, "share of the target spread over all classes")
+    ema: float = setting(
+        0.9999, "decay of the moving average of the weights, by step; the average is what is kept"
+    )
+    precision: str = setting(
+        "float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""

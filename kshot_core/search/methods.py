@@ -32,6 +32,7 @@ from kshot_core.checks import check_at_least
 from kshot_core.search.limits import Limits, check_reachable, none_found
 from kshot_core.search.survival import Survivors
 from kshot_core.search.variation import Unseen, cross, mutate, nothing
+from kshot_core.settings import EVOLUTION, setting
 from kshot_core.space import Arch, PricedSpace
 from kshot_core.streams import derive_seed
 
@@ -54,11 +55,19 @@ class SearchSettings:
         seed: of all random numbers. Methods with the same seed have the same first generation.
     """
 
-    population: int = 50
-    generations: int = 20
-    parents: int = 20
-    mutation: float = 0.1
-    crossover_share: float = 0.5
+    population: int = setting(50, "architectures kept from one generation to the next (paper: 50)")
+    generations: int = setting(20, "the first, random one counted (paper: 20)")
+    parents: int = setting(
+        20,
+        "the most accurate ones of the population, which have offspring (paper: 20)",
+        needs=EVOLUTION,
+    )
+    mutation: float = setting(
+        0.1, "probability that a choice of a mutated architecture is drawn anew", needs=EVOLUTION
+    )
+    crossover_share: float = setting(
+        0.5, "share of the offspring that come from two parents, the others mutate", needs=EVOLUTION
+    )
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor, nn
 
-from kshot_core.space import Arch
+from kshot_core.space import Arch, Space
 
 
 class Sharing(nn.Module, ABC):
@@ -34,3 +34,23 @@ class Sharing(nn.Module, ABC):
     if TYPE_CHECKING:
         # A module's own call is typed as returning anything.
         def __call__(self, archs: Sequence[Arch]) -> Tensor: ...
+
+
+class Strategy(Protocol):
+    """What ``SHARING`` holds: it makes the module of a space and a number of copies.
+
+    One with settings of its own is an instance of a frozen dataclass, whose fields they are.
+    """
+
+    def __call__(self, space: Space, K: int, seed: int = 0) -> Sharing:
+        """The strategy's module.
+
+        Args:
+            space: whose architectures get codes.
+            K: number of copies.
+            seed: of initial parameters and of frozen random codes.
+
+        Raises:
+            ValueError: these do not go together.
+        """
+        ...

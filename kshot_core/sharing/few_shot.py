@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kshot_core.settings import setting
 from kshot_core.sharing._strategy import Sharing
-from kshot_core.space import Arch
+from kshot_core.space import Arch, Space
 
 
 @final
@@ -46,3 +48,19 @@ class FewShot(Sharing):
     def reads(self, arch: Arch) -> Hashable:
         """The copy that the split site's choice picks."""
         return arch[self.site] * self.K // self.num
+
+
+@final
+@dataclass(frozen=True)
+class FewShotSettings:
+    """Few-shot sharing by its name.
+
+    Args:
+        few_shot_edge: the site whose choice picks the copy.
+    """
+
+    few_shot_edge: int = setting(0, "edge whose operation picks the copy, counted from 0")
+
+    def __call__(self, space: Space, K: int, seed: int = 0) -> FewShot:
+        """See ``Strategy``; nothing is drawn."""
+        return FewShot(space.num_choices, K, site=self.few_shot_edge)

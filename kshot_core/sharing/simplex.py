@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
+from kshot_core.checks import check_above_zero, check_at_least
+from kshot_core.names import check_one_of
+from kshot_core.settings import setting
 from kshot_core.sharing._strategy import Sharing
-from kshot_core.space import Arch, encode
+from kshot_core.space import Arch, Space, encode
 from kshot_core.streams import seeded
 
 
@@ -103,3 +107,47 @@ class _Branch(nn.Module):
         onehot = encode(choices, self.num_choices).to(self.output.weight, non_blocking=True)
         logits: Tensor = self.output(self.hidden(onehot).relu())
         return logits
+
+
+@final
+@dataclass(frozen=True)
+class SimplexSettings:
+    """The simplex-net by its name; see ``SimplexNet``.
+
+    Args:
+        encoding: ``"raw"`` shows the net the architecture as written (the paper), ``"canonical"``
+            with dead edges removed, so that equal networks get equal codes.
+        hidden: width of the hidden layers.
+        output_scale: of the output layers' initial weights.
+        output_bias: whether the output layers have a bias.
+    """
+
+    encoding: str = setting(
+        "raw", "what the simplex-net sees: raw (paper), or canonical (dead edges removed)"
+    )
+    hidden: int = setting(64, "width of the simplex-net's hidden layer")
+    output_scale: float = setting(
+        1.0, "of the simplex-net's first output weights; above 1 codes differ at once"
+    )
+    output_bias: bool = setting(
+        True, "a bias in the simplex-net's output, which prefers copies for all alike"
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse impossible settings with ``ValueError``."""
+        check_one_of("encoding", self.encoding, ("raw", "canonical"))
+        check_at_least(self, {"hidden": 1})
+        check_above_zero(self, "output_scale")
+
+    def __call__(self, space: Space, K: int, seed: int = 0) -> SimplexNet:
+        """See ``Strategy``."""
+        return SimplexNet(
+            space.num_choices,
+            K,
+            width_sites=space.width_sites,
+            hidden=self.hidden,
+            canonical=space.canonical if self.encoding == "canonical" else None,
+            seed=seed,
+            output_scale=self.output_scale,
+            output_bias=self.output_bias,
+        )

@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.drawing import Block, Row
+from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.spaces._settings import batch_norm_setting
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import ConvBN, InvertedResidual, Layer, Operation
 
@@ -50,12 +52,12 @@ class NASBenchMacro:
             keeps running averages and uses them in ``eval()``.
     """
 
-    stem: int = 32
-    head: int = 1280
+    stem: int = setting(32, "channels of the first convolution")
+    head: int = setting(1280, "channels of the last convolution")
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
-    batch_norm: str = "batch"
+    batch_norm: str = batch_norm_setting()
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""

@@ -11,6 +11,7 @@ from kshot_core.checks import (
     check_not_negative,
 )
 from kshot_core.names import check_one_of
+from kshot_core.settings import SEVERAL_COPIES, TRAINED_CODES, WIDTHS, setting
 from kshot_core.training.precision import PRECISIONS
 
 
@@ -71,32 +72,78 @@ class Recipe:
         precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
     """
 
-    epochs: int = 250
-    average_epochs: int = 0
-    batch_size: int = 64
-    learning_rate: float = 0.025
-    min_learning_rate: float = 0.001
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 5e-4
-    gradient_clip: float = 5.0
-    clip_norm: str = "bank"
-    warmup_epochs: int = 10
-    warmup: str = "uniform"
-    schedule: str = "alternate"
-    simplex_every: int = 2
-    simplex_batches: str = "shared"
-    num_groups: int = 16
-    simplex_batch_size: int = 0
-    simplex_learning_rate: float = 1e-3
-    simplex_weight_decay: float = 0.0
-    simplex_cosine: bool = False
-    balance: float = 0.0
-    regularisation: float = 1.0
-    unsampled: str = "freeze"
-    compensate: bool = False
-    batch_paths: bool = True
-    precision: str = "float32"
+    epochs: int = setting(250, "passes over the training images")
+    average_epochs: int = setting(
+        0, "end with the mean of the weights after the last so many epochs; 0: the last"
+    )
+    batch_size: int = setting(64, "images of a training step")
+    learning_rate: float = setting(0.025, "of SGD at the start")
+    min_learning_rate: float = setting(0.001, "of SGD at the end of its cosine")
+    momentum: float = setting(0.9, "of SGD")
+    nesterov: bool = setting(True, "Nesterov's form of momentum", needs="momentum")
+    weight_decay: float = setting(5e-4, "of SGD on the supernets' weights")
+    gradient_clip: float = setting(5.0, "largest norm of the gradient; 0 for no clipping")
+    clip_norm: str = setting(
+        "bank",
+        "whose norm that is: the bank's (another bound at each K), or the merged weights'",
+        needs=SEVERAL_COPIES,
+    )
+    warmup_epochs: int = setting(
+        10, "first epochs, in which the simplex-net waits", needs=SEVERAL_COPIES
+    )
+    warmup: str = setting(
+        "uniform",
+        "codes of those: uniform (1/K), own, or one-shot (copy 0, then all from it)",
+        needs=SEVERAL_COPIES,
+    )
+    schedule: str = setting(
+        "alternate",
+        "alternate: supernets and simplex-net in turns (algorithm 2); joint: together",
+        needs=TRAINED_CODES,
+    )
+    simplex_every: int = setting(
+        2, "one step in so many trains the simplex-net", needs=TRAINED_CODES
+    )
+    simplex_batches: str = setting(
+        "shared",
+        "shared: simplex steps use the epoch's images (paper), extra: further ones",
+        needs=TRAINED_CODES,
+    )
+    num_groups: int = setting(
+        16,
+        "m, architectures in a simplex step, each with its part of the batch",
+        needs=TRAINED_CODES,
+    )
+    simplex_batch_size: int = setting(
+        0, "images of a simplex step with extra images; 0 for the batch size", needs=TRAINED_CODES
+    )
+    simplex_learning_rate: float = setting(1e-3, "of Adam on the simplex-net", needs=TRAINED_CODES)
+    simplex_weight_decay: float = setting(0.0, "of Adam on the simplex-net", needs=TRAINED_CODES)
+    simplex_cosine: bool = setting(
+        False,
+        "the simplex-net's rate falls along a cosine to 0 instead of staying",
+        needs=TRAINED_CODES,
+    )
+    balance: float = setting(
+        0.0, "weight of a term that is 0 where all copies are used alike", needs=TRAINED_CODES
+    )
+    regularisation: float = setting(
+        1.0,
+        "weight of r_c, which tells widths apart (paper eq. 17), where there are any",
+        needs=WIDTHS,
+    )
+    unsampled: str = setting(
+        "freeze", "freeze: leave unused operations alone; decay: they decay and coast too"
+    )
+    compensate: bool = setting(
+        False, "divide the weights' gradient by the sum of the squared code", needs=SEVERAL_COPIES
+    )
+    batch_paths: bool = setting(
+        True, "several paths of a step in one pass; one by one is slower, rounds otherwise"
+    )
+    precision: str = setting(
+        "float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)"
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot train with ``ValueError``."""

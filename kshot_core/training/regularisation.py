@@ -24,14 +24,36 @@ Shapes: m architectures of a simplex step, K copies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from kshot_core.checks import check_above_zero
+from kshot_core.settings import WIDTHS, setting
 from kshot_core.space import Arch
+
+
+@dataclass(frozen=True)
+class WidthSettings:
+    """What r_c calls similar.
+
+    Args:
+        width_temperature: τ of eq. 15; .3 in the paper.
+        width_distance: the threshold m, as a share of the mean distance of random widths.
+    """
+
+    width_temperature: float = setting(0.3, "temperature of r_c (paper eq. 15)", needs=WIDTHS)
+    width_distance: float = setting(
+        0.5,
+        "widths this far apart differ, as a share of the mean distance (paper: m)",
+        needs=WIDTHS,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning with ``ValueError``."""
+        check_above_zero(self, "width_temperature", "width_distance")
 
 
 @dataclass(frozen=True)
@@ -41,35 +63,24 @@ class WidthRegularisation:
     Args:
         num_choices: of the space.
         width_sites: of the space; at least one.
-        temperature: τ of eq. 15; .3 in the paper.
-        share: the threshold m, as a share of the mean distance of random widths.
+        settings: what is similar.
         canonical: ``Space.canonical``, which sets a width that has no effect to one value; None
             where all have one.
-
-    Raises:
-        ValueError: ``temperature`` or ``share`` is not above 0.
     """
 
     num_choices: tuple[int, ...]
     width_sites: tuple[int, ...]
-    temperature: float = 0.3
-    share: float = 0.5
+    settings: WidthSettings = WidthSettings()
     canonical: Callable[[Arch], Arch] | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what has no meaning."""
-        for name in ("temperature", "share"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} of r_c must be above 0, got {getattr(self, name)}")
 
     @property
     def threshold(self) -> float:
         """The distance m where all widths have an effect, in steps; 0 where none has two values."""
-        return self._mean_distance(self.width_sites) * self.share
+        return self._mean_distance(self.width_sites) * self.settings.width_distance
 
     def threshold_of(self, arch: Arch) -> float:
         """The distance m around an architecture, in steps: a share of those it uses."""
-        return self._mean_distance(self.used(arch)) * self.share
+        return self._mean_distance(self.used(arch)) * self.settings.width_distance
 
     def used(self, arch: Arch) -> tuple[int, ...]:
         """The width sites that have an effect under an architecture's operations."""
@@ -111,7 +122,7 @@ class WidthRegularisation:
                 distant[row, column] = row != column and far
         codes = codes_of(shown).view(m, m + 2, -1)
         # (m, m + 1): the likeness first, then all others.
-        likeness = (codes[:, :1] * codes[:, 1:]).sum(2) / self.temperature
+        likeness = (codes[:, :1] * codes[:, 1:]).sum(2) / self.settings.width_temperature
         counts = torch.cat([torch.ones(m, 1, dtype=torch.bool), distant], 1)
         counts = counts.to(codes.device, non_blocking=True)
         total = likeness.masked_fill(~counts, -torch.inf).logsumexp(1)

@@ -7,7 +7,6 @@ out then, since they are no longer true; ``--add`` on such a machine adds its bi
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import sys
@@ -35,12 +34,12 @@ PATH = Path(__file__).with_name("golden.json")
 
 TINY_RUNS = {
     "simplex": TINY,
-    "one-shot": dataclasses.replace(TINY, sharing="one-shot", K=1, batch_norm="running"),
-    "few-shot": dataclasses.replace(TINY, sharing="few-shot", K=5, sampler="balanced"),
+    "one-shot": TINY.changed(sharing="one-shot", K=1, batch_norm="running"),
+    "few-shot": TINY.changed(sharing="few-shot", K=5, sampler="balanced"),
 }
 
 # Long enough for a ranking, short enough for a test: 1,250 steps, 100 architectures.
-RANKING = RunConfig(
+RANKING = RunConfig.of(
     K=1,
     sharing="one-shot",
     channels=8,
@@ -55,7 +54,7 @@ RANKING = RunConfig(
 )
 RANKINGS = {
     "one-shot": RANKING,
-    "simplex": dataclasses.replace(RANKING, K=4, sharing="simplex", simplex_every=8),
+    "simplex": RANKING.changed(K=4, sharing="simplex", simplex_every=8),
 }
 NUM_SEEDS = 3
 
@@ -137,7 +136,7 @@ def add() -> None:
 def rewrite() -> None:
     """Run everything and store it, as results of this platform alone."""
     scores = {
-        name: [ranking_score(dataclasses.replace(config, seed=seed)) for seed in range(NUM_SEEDS)]
+        name: [ranking_score(config.changed(seed=seed)) for seed in range(NUM_SEEDS)]
         for name, config in RANKINGS.items()
     }
     golden: dict[str, Any] = {
@@ -152,7 +151,7 @@ def rewrite() -> None:
         },
     }
     for name, config in TINY_RUNS.items():
-        found, other = fingerprint(config), fingerprint(dataclasses.replace(config, seed=1))
+        found, other = fingerprint(config), fingerprint(config.changed(seed=1))
         golden["tiny"][name] = {
             "sha256": {platform(): found.sha256},
             "losses": found.losses,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ SPACE = {
     "stem_stride": 1,
     "factors": "0.2,0.4,0.6,0.8,1.0",
 }
-SETTINGS = SpaceSettings("mobilenetv2", **SPACE)  # type: ignore[arg-type]
-TINY = RetrainConfig(
+SETTINGS = SpaceSettings("mobilenetv2", **SPACE)
+TINY = RetrainConfig.of(
     arch=ARCH,
-    **SPACE,  # type: ignore[arg-type]
+    **SPACE,
     epochs=3,
     batch_size=50,
     learning_rate=0.02,
@@ -37,14 +36,14 @@ SPACE_OPTIONS = [
 
 def tiny(**changes: Any) -> RetrainConfig:
     """The tiny config with some settings changed."""
-    return dataclasses.replace(TINY, **changes)
+    return TINY.changed(**changes)
 
 
 def write_arch(path: Path, **changes: Any) -> str:
     """What a search would hand over; returns the path."""
     values = {
         "space": "mobilenetv2",
-        "settings": dataclasses.asdict(SETTINGS),
+        "settings": SETTINGS.to_dict(),
         "arch": ARCH,
         "dataset": "digits",
         "flops": 1.0,

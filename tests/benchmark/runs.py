@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from benchmark.train.setup import Places
 from benchmark.truth.table import TruthTable
 from kshot_core.spaces import NASBench201
 
-TINY = RunConfig(
+TINY = RunConfig.of(
     K=3,
     channels=4,
     cells=1,
@@ -51,7 +50,7 @@ def write_truth(path: Path, num_archs: int = 12) -> Path:
 
 def tiny(**changes: Any) -> RunConfig:
     """The tiny config with some settings changed."""
-    return dataclasses.replace(TINY, **changes)
+    return TINY.changed(**changes)
 
 
 def run_tiny(

@@ -15,13 +15,13 @@ import numpy as np
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
-from benchmark.config.space import SpaceSettings
+from benchmark.config.space import StandaloneSpace
 from kshot_core.space import Space
 
 SMALL = {"space": "mobilenetv2", "stages": "8x2/2,16x3/2", "stem": 8, "first": 8, "head": 32}
 ENVIRONMENT = {"device": "cpu", "processor": "made up", "num_threads": 1, "torch": "2.6"}
 COLUMN = "digits/valid/10ep/mean"
-_RUN = {field.name for field in dataclasses.fields(RunConfig)}
+_RUN = RunConfig.known().keys()
 
 
 def run_config(**changes: Any) -> RunConfig:
@@ -30,7 +30,7 @@ def run_config(**changes: Any) -> RunConfig:
     settings.setdefault("sharing", "simplex")
     if settings["K"] == 1:
         settings["sharing"] = "one-shot"
-    return RunConfig(**settings)
+    return RunConfig.assembled({}, settings)
 
 
 def write_supernet(results: Path, record: Mapping[str, Any] = {}, **changes: Any) -> Path:
@@ -42,12 +42,10 @@ def write_supernet(results: Path, record: Mapping[str, Any] = {}, **changes: Any
         changes: settings of its config.
     """
     config = run_config(**changes).training_only()
-    folder = results / "supernets" / config.dataset / config.space
-    folder /= f"{config.sharing}-K{config.K}"
-    folder /= f"seed{config.seed}-{config.run_id()}"
+    folder = results / config.supernet_place()
     whole = {
         "schema": 1, "kind": "supernet", "config": config.to_dict(), "environment": ENVIRONMENT,
-        "data": {"trained_on": config.dataset}, "seconds": {"training": 100.0 + config.K},
+        "data": {"trained_on": config.dataset.name}, "seconds": {"training": 100.0 + config.K},
         "seconds_per_epoch": 5.0 * (1 + config.K / 100), "num_processes": 1,
         "peak_memory_bytes": (100 + config.K) * 2**20, "num_weight_steps": 800,
         "num_simplex_steps": 0,
@@ -68,17 +66,17 @@ def write_search(
     """
     run = run_config(**{name: value for name, value in changes.items() if name in _RUN})
     own = {name: value for name, value in changes.items() if name not in _RUN}
-    config = SearchConfig(run, **{"population": 10, "parents": 5, "generations": 6, **own})
-    space = run.space_settings().without_images()
+    config = SearchConfig.of(**{"population": 10, "parents": 5, "generations": 6, **own})
+    config = dataclasses.replace(config, run=run)
+    space = run.space.without_images()
     # Of what was asked for, so that a new setting elsewhere changes nothing here.
     rows = _scored(space, config, json.dumps(changes, sort_keys=True))
     chosen = min(rows, key=lambda row: (-row["accuracy"], row["loss"], row["flops"]))
-    folder = results / "searches" / run.dataset / run.space / config.label
-    folder /= f"seed{run.seed}-{config.run_id()}"
+    folder = results / config.place()
     truth = "true" in chosen
     whole = {
         "schema": 1, "kind": "search", "config": config.to_dict(), "environment": ENVIRONMENT,
-        "data": {"trained_on": run.dataset},
+        "data": {"trained_on": run.dataset.name},
         "seconds": {"search": 30.0, "supernets": 100.0 * len(config.supernets())},
         "seconds_per_arch": 0.5, "peak_memory_bytes": 120 * 2**20, "num_processes": 1,
         "num_scored": len(rows),
@@ -117,21 +115,20 @@ def write_retrained(
     origin = None
     if search is not None:
         found = json.loads((search / "record.json").read_text())
-        names = {field.name for field in dataclasses.fields(SpaceSettings)}
-        names -= {"batch_norm", "affine"}
-        settings |= {name: found["config"][name] for name in (*names, "dataset")}
+        searched = SearchConfig.from_dict(found["config"]).run
+        space = StandaloneSpace.like(searched.space)
+        settings |= {"space": space.name, **space.plain(), "dataset": searched.dataset.name}
         settings["arch"] = found["best"]["arch"]
         place = search.relative_to(results).as_posix()
         origin = {"record": place, "config": found["config"]}
-    config = RetrainConfig(**{**settings, **changes})
-    space = config.settings().without_images()
-    arch = space.from_string(config.arch)
-    folder = results / "retrained" / config.dataset / config.space
-    folder /= f"seed{config.seed}-{config.run_id()}"
+    config = RetrainConfig.of(**{**settings, **changes})
+    alone = config.space.without_images()
+    arch = alone.from_string(config.arch)
+    folder = results / config.place()
     whole = {
         "schema": 1, "kind": "retrained", "config": config.to_dict(), "environment": ENVIRONMENT,
-        "data": {"trained_on": config.dataset}, "search": origin, "flops": space.flops(arch),
-        "params": space.params(arch), "top1": top1, "top5": top1 + 5.0, "top1_raw": top1 - 1.0,
+        "data": {"trained_on": config.dataset.name}, "search": origin, "flops": alone.flops(arch),
+        "params": alone.params(arch), "top1": top1, "top5": top1 + 5.0, "top1_raw": top1 - 1.0,
         "top5_raw": top1 + 4.0, "num_test_images": 1000, "seconds": {"training": 10.0},
     }  # fmt: skip
     return _write(folder, {**whole, **record})
@@ -153,11 +150,11 @@ def _scored(space: Space, config: SearchConfig, seed: str) -> list[dict[str, Any
     """Architectures that get better from one generation to the next, within the limits."""
     draws = random.Random(seed)
     limits, rows = config.limits(), list[dict[str, Any]]()
-    while len(rows) < config.population * config.generations:
+    while len(rows) < config.search.population * config.search.generations:
         arch = tuple(draws.randrange(num) for num in space.num_choices)
         if not limits.allow(space, arch):
             continue
-        generation = 1 + len(rows) // config.population
+        generation = 1 + len(rows) // config.search.population
         cost = space.flops(arch) / space.flops(space.extremes()[1])
         gain = 2.0 * generation if config.method == "nsga2" else 6.0
         accuracy = round(50 + 20 * cost**0.3 + gain + config.run.K / 4 + draws.gauss(0, 2), 2)

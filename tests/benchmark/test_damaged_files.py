@@ -38,7 +38,7 @@ from benchmark.search.folder import PARTIAL, SearchFolder
 from kshot_core.search.methods import Evaluated
 
 LINE = '{"epoch": 1, "seconds": 0.5}\n'
-CONFIG = SearchConfig(run_config(), population=4, generations=2, parents=2)
+CONFIG = SearchConfig.of(**run_config().flat(), population=4, generations=2, parents=2)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def folder(path: Path, **changes: Any) -> ConfigFolder:
 
 def search_folder(results: Path) -> SearchFolder:
     """A folder of a search."""
-    return SearchFolder(results, CONFIG, CONFIG.run.space_settings().without_images())
+    return SearchFolder(results, CONFIG, CONFIG.run.space.without_images())
 
 
 def refused(call: Callable[[], object], *words: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest, files, imagefolder, load_splits
 from benchmark.datasets.decoding import CorruptImageWarning
-from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
+from benchmark.datasets.imagefolder import FolderSettings, ImageFolder, load_imagenet
 from benchmark.datasets.passed_over import PassedOverWarning
 from kshot_core.tasks.batches import WHOLE, Part
 
@@ -40,8 +40,12 @@ def folder(tmp_path: Path) -> Path:
 
 def load(folder: Path, **changes: object) -> ImageFolder:
     """The folder's images at 16 pixels, without jitter, decoded in this process."""
-    settings = {"image_size": 16, "jitter": 0.0, "workers": 0, **changes}
-    return load_imagenet(replace(DataRequest(folder), **settings))  # type: ignore[arg-type]
+    request = {name: changes.pop(name) for name in ("workers", "seed") if name in changes}
+    settings = {"image_size": 16, "jitter": 0.0, **changes}
+    return load_imagenet(
+        replace(DataRequest(folder, workers=0), **request),  # type: ignore[arg-type]
+        FolderSettings(**settings),  # type: ignore[arg-type]
+    )
 
 
 def one_pass(
@@ -58,7 +62,7 @@ def numbers(data: ImageFolder, **settings: int) -> list[int]:
 
 
 def test_a_folder_is_listed_and_split(folder: Path) -> None:
-    data = load_splits("imagenet", replace(DataRequest(folder), image_size=16, workers=0))
+    data = load_splits("imagenet", DataRequest(folder, workers=0), {"image_size": 16})
     assert isinstance(data, ImageFolder)
     assert (data.name, data.trained_on) == ("imagenet", "imagenet")
     assert (data.num_classes, data.num_train, data.image_channels) == (3, 27, 3)

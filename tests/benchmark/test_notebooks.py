@@ -36,7 +36,7 @@ def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     study = STUDIES["table9"]
     for job in jobs_of(study, "tiny"):
         if job.row != "K12":
-            write_run(tmp_path, job.config.to_dict())
+            write_run(tmp_path, job.config.flat())
     monkeypatch.setenv("KSHOT_STUDY", str(write_study(tmp_path, study, "tiny")))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     # A user's own matplotlib or IPython settings must not decide whether this passes.

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from PIL import Image
 
 from benchmark.cli.errors import UserError
 from benchmark.datasets import DataRequest
-from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
+from benchmark.datasets.imagefolder import FolderSettings, ImageFolder, load_imagenet
 from benchmark.datasets.jpeg import SUFFIXES, read_middle
 from benchmark.datasets.passed_over import PassedOverWarning
 
@@ -32,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path) -> ImageFolder:
-    return load_imagenet(replace(DataRequest(folder), image_size=16, jitter=0.0, workers=0))
+    return load_imagenet(DataRequest(folder, workers=0), FolderSettings(image_size=16, jitter=0.0))
 
 
 def rename(folder: Path, num: int, suffix: str) -> None:

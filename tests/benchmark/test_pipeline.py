@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,7 @@ def retrain_quick(dataset: str, space: str, num: int) -> dict[str, Any]:
 
 def differing(configs: list[SearchConfig]) -> set[str]:
     """Names of the settings that are not the same everywhere."""
-    every = [config.to_dict() for config in configs]
+    every = [config.flat() for config in configs]
     return {name for name in every[0] if len({str(one[name]) for one in every}) > 1}
 
 
@@ -91,5 +90,5 @@ def test_seeds_are_searches_of_their_own() -> None:
     configs = request.searches
     assert [config.run.seed for config in configs] == [3, 4]
     assert differing(configs) == {"seed"}
-    assert dataclasses.replace(configs[0].run, seed=4) == configs[1].run
+    assert configs[0].run.changed(seed=4) == configs[1].run
     assert json.dumps(configs[0].to_dict())

@@ -20,11 +20,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from benchmark.cli.errors import UserError
+from benchmark.config import dataset as dataset_settings
 from benchmark.config.retrain import RetrainConfig
 from benchmark.datasets import digits, load_splits
 from benchmark.datasets.splits import DataRequest, Splits
 from benchmark.records.load_searches import load_retrained
-from benchmark.retrain import execute as execute_retrain
 from benchmark.retrain.command import main
 from benchmark.retrain.execute import retrain_one
 from benchmark.retrain.export import ABOUT
@@ -37,7 +37,7 @@ from kshot_core.training.distributed import Processes
 CPU = torch.device("cpu")
 
 
-def few(dataset: str, request: DataRequest) -> Splits:
+def few(dataset: str, request: DataRequest, settings: object = None) -> Splits:
     """300 scenes to train, 100 held out, 120 to judge by."""
     splits = digits.load_digits(request, num_train=300, num_valid=100, num_test=120)
     return dataclasses.replace(splits, valid_is_held_out=dataset != "digits", name=dataset)
@@ -45,7 +45,7 @@ def few(dataset: str, request: DataRequest) -> Splits:
 
 @pytest.fixture(autouse=True)
 def _few_scenes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute_retrain, "load_splits", few)
+    monkeypatch.setattr(dataset_settings, "load_splits", few)
 
 
 class Killed(Exception):
@@ -56,7 +56,7 @@ def run_tiny(
     config: RetrainConfig, results: Path, kill_after: int = 99, search: Any = None
 ) -> tuple[dict[str, Any], Path]:
     def progress(stage: str, done: int, total: int) -> None:
-        assert (stage, total) == ("retraining", config.epochs)
+        assert (stage, total) == ("retraining", config.recipe.epochs)
         if done == kill_after:
             raise Killed
 
@@ -83,7 +83,7 @@ def test_a_data_set_without_test_images_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without = dataclasses.replace(few("digits", DataRequest()), test_images=None, test_labels=None)
-    monkeypatch.setattr(execute_retrain, "load_splits", lambda dataset, request: without)
+    monkeypatch.setattr(dataset_settings, "load_splits", lambda dataset, request, settings: without)
     with pytest.raises(UserError, match="has no test images here"):
         run_tiny(TINY, tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +100,7 @@ def test_a_data_set_without_test_images_is_refused_before_training(
 def test_what_a_folder_cannot_judge_is_said_before_training(
     options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execute_retrain, "load_splits", load_splits)
+    monkeypatch.setattr(dataset_settings, "load_splits", load_splits)
     write_folder(tmp_path / "images", classes=3, train=10, val=4)
     for path in list((tmp_path / "images" / "val").rglob("*.png"))[:4]:
         path.write_bytes(b"no image")
@@ -150,7 +150,7 @@ def test_record_says_everything_and_files_hold_the_averaged_network(tmp_path: Pa
     assert record["data"]["trained_on"] == "digits"
 
     data = few("digits", DataRequest())
-    space = TINY.settings().build(data)
+    space = TINY.space.build(data)
     arch = space.from_string(ARCH)
     network = build_standalone(space, arch, 1)
     network.load_state_dict(load_file(path / "weights.safetensors"))
@@ -183,7 +183,7 @@ def test_records_are_read_by_the_report(tmp_path: Path) -> None:
 
 def test_killed_after_any_epoch_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
     whole, path = run_tiny(TINY, tmp_path / "whole")
-    for epoch in range(TINY.epochs + 1):
+    for epoch in range(TINY.recipe.epochs + 1):
         results = tmp_path / str(epoch)
         with pytest.raises(Killed):
             run_tiny(TINY, results, kill_after=epoch)
@@ -210,7 +210,7 @@ def test_finished_retraining_is_not_repeated(
     def fail(*arguments: object) -> None:
         raise AssertionError("it ran again")
 
-    monkeypatch.setattr(execute_retrain, "load_splits", fail)
+    monkeypatch.setattr(dataset_settings, "load_splits", fail)
     again = run_tiny(tiny(epochs=1), tmp_path)
     assert again == (json.loads(json.dumps(first[0])), first[1])
 
@@ -274,7 +274,7 @@ def test_nasbench201_cells_are_retrained_too(tmp_path: Path) -> None:
     config = tiny(space="nasbench201", arch=CELL, channels=4, cells=1, epochs=1)
     record, path = run_tiny(config, tmp_path)
     assert path.parent.name == "nasbench201"
-    space = config.settings().build(few("digits", DataRequest()))
+    space = config.space.build(few("digits", DataRequest()))
     assert record["params"] == space.params(space.from_string(CELL))
 
 

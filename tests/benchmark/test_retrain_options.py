@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import pytest
 from retrainings import ARCH, CELL, SETTINGS, SPACE, SPACE_OPTIONS, TINY, tiny, write_arch
 
 from benchmark.cli.errors import UserError
-from benchmark.config.retrain import RETRAIN_HELP, RetrainConfig
-from benchmark.config.space import SpaceSettings
+from benchmark.config.retrain import RetrainConfig
+from benchmark.config.space import SpaceSettings, StandaloneSpace
 from benchmark.retrain.command import parse
 
 
@@ -22,52 +21,63 @@ def test_paper_preset_is_the_published_recipe() -> None:
     arch = ",".join(["k3e3"] * 21) + "|" + ",".join(["1.0"] * 24)
     options = ["--dataset", "imagenet", "--preset", "paper", "--arch", arch]
     config = parse(options).config
-    assert (config.epochs, config.batch_size, config.learning_rate) == (350, 1024, 0.128)
-    assert (config.warmup_epochs, config.decay, config.decay_epochs) == (5, 0.97, 2.4)
-    assert (config.momentum, config.rms_decay, config.ema) == (0.9, 0.9, 0.9999)
-    assert (config.weight_decay, config.label_smoothing) == (1e-5, 0.1)
-    assert config.settings() == SpaceSettings("mobilenetv2", batch_norm="running", affine=True)
+    recipe, space = config.recipe, config.space.without_images()
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate) == (350, 1024, 0.128)
+    assert (recipe.warmup_epochs, recipe.decay, recipe.decay_epochs) == (5, 0.97, 2.4)
+    assert (recipe.momentum, recipe.rms_decay, recipe.ema) == (0.9, 0.9, 0.9999)
+    assert (recipe.weight_decay, recipe.label_smoothing) == (1e-5, 0.1)
+    assert config.space == StandaloneSpace("mobilenetv2")
+    assert space == SpaceSettings("mobilenetv2", batch_norm="running").without_images()
 
 
 def test_options_override_the_preset() -> None:
     request = parse(["--arch", ARCH, *SPACE_OPTIONS, "--epochs", "1", "--learning-rate", "0.1"])
     config = request.config
-    assert (config.preset, config.dataset, config.seed) == ("quick", "digits", 0)
-    assert (config.epochs, config.learning_rate, config.warmup_epochs) == (1, 0.1, 0.5)
-    assert {name: getattr(config, name) for name in SPACE} == SPACE
+    assert (config.preset, config.dataset.name, config.seed) == ("quick", "digits", 0)
+    recipe = config.recipe
+    assert (recipe.epochs, recipe.learning_rate, recipe.warmup_epochs) == (1, 0.1, 0.5)
+    assert config.space.plain() == SPACE
     assert request.search is None
     half = parse(["--arch", ARCH, *SPACE_OPTIONS, "--epochs", "2"]).config
-    assert half.warmup_epochs == 0.5
+    assert half.recipe.warmup_epochs == 0.5
     cell = parse(["--arch", CELL, "--space", "nasbench201"]).config
-    assert (cell.channels, cell.cells, cell.arch) == (8, 1, CELL)
+    assert (cell.space.plain(), cell.arch) == ({"channels": 8, "cells": 1}, CELL)
 
 
 def test_a_file_brings_its_space_its_data_and_its_search(tmp_path: Path) -> None:
     path = write_arch(tmp_path / "arch.json")
     request = parse(["--arch", path, "--preset", "paper"])
     config = request.config
-    assert (config.dataset, config.arch, config.image_size) == ("digits", ARCH, 64)
-    assert config.settings() == dataclasses.replace(SETTINGS, batch_norm="running", affine=True)
+    assert (config.dataset.name, config.arch) == ("digits", ARCH)
+    assert config.space == StandaloneSpace.like(SETTINGS)
+    assert config.space.made().batch_norm == "running"
     assert request.search == {"record": "searches/a", "config": {"K": 4, "image_size": 64}}
-    # Images of another data set have a size of their own.
-    config = parse(["--arch", path, "--dataset", "cifar10", "--preset", "paper"]).config
-    assert (config.dataset, config.image_size) == ("cifar10", 0)
-    assert parse(["--arch", path, "--image-size", "32"]).config.image_size == 32
     path = write_arch(tmp_path / "arch.json", search=None)
     assert parse(["--arch", path]).search is None
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_file_brings_the_size_of_its_images(nested: bool, tmp_path: Path) -> None:
+    config = {"dataset": {"name": "cifar10", "image_size": 16}} if nested else {"image_size": 16}
+    search = {"record": "searches/a", "config": config}
+    path = write_arch(tmp_path / "arch.json", dataset="cifar10", search=search)
+    assert parse(["--arch", path]).config.dataset["image_size"] == 16
+    assert parse(["--arch", path, "--image-size", "8"]).config.dataset["image_size"] == 8
+    # Images of another data set have a size of their own.
+    config = parse(["--arch", path, "--dataset", "cifar100", "--preset", "paper"]).config
+    assert (config.dataset.name, config.dataset["image_size"]) == ("cifar100", 0)
+
+
 def test_every_setting_has_a_help_text() -> None:
-    assert set(RETRAIN_HELP) == set(TINY.to_dict())
-    for name, said in RETRAIN_HELP.items():
-        assert 5 <= len(said) <= 100, name
-        assert not said.endswith("."), name
-        assert "%" not in said, name
+    known = RetrainConfig.known()
+    assert TINY.flat().keys() <= known.keys()
+    assert all(about.help for ones in known.values() for _, about in ones)
 
 
 def test_config_round_trips_and_refuses_unknown_keys() -> None:
     values = json.loads(json.dumps(TINY.to_dict()))
     assert RetrainConfig.from_dict(values) == TINY
+    assert RetrainConfig.from_dict(TINY.flat()) == TINY
     with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
         RetrainConfig.from_dict({**values, "depth": 3})
     assert tiny(epochs=4).run_id() != TINY.run_id()
@@ -94,11 +104,19 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "unknown preset": ([*MOBILE, "--preset", "huge"], "--preset is one of quick, paper"),
     "stages": (["--arch", ARCH, "--stages", "4-2"], "stages are channels x layers / stride"),
     "no epochs": ([*MOBILE, "--epochs", "0"], "epochs must be at least 1"),
-    "rate": ([*MOBILE, "--learning-rate", "0"], "learning_rate must be above 0"),
+    "rate": ([*MOBILE, "--learning-rate", "0"], "--learning-rate must be above 0"),
     "no number": ([*MOBILE, "--ema", "nan"], "ema must be 0 or more and below 1"),
     "seed": ([*MOBILE, "--seed", "-1"], "--seed must be 0 or more, got -1"),
     "test images": ([*MOBILE, "--test-images", "-1"], "--test-images must be 0 or more"),
-    "jitter": ([*MOBILE, "--jitter", "-1"], "--jitter must be 0 or more"),
+    "jitter": (
+        [*MOBILE, "--dataset", "imagenet", "--jitter", "-1"],
+        "--jitter must be 0 or more",
+    ),
+    "another data set's": (
+        [*MOBILE, "--jitter", "1"],
+        "--jitter is a setting of --dataset imagenet; this retraining's dataset is digits",
+    ),
+    "held out": ([*MOBILE, "--held-out", "5"], "no option --held-out"),
     "precision": ([*MOBILE, "--precision", "int8"], "precision is one of"),
     "device": ([*MOBILE, "--device", "tpu9"], "--device tpu9"),
 }
@@ -113,7 +131,11 @@ def test_wrong_options_are_one_clear_line(options: list[str], message: str) -> N
 
 WRONG_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "no space": ({"space": None}, "but space is 'None'"),
-    "settings": ({"settings": {"stem": 4}}, "unknown keys [] and miss ['affine'"),
+    "settings": ({"settings": {"stem": 4}}, "the settings of a space name it under space"),
+    "a setting of none": (
+        {"settings": {"space": "mobilenetv2", "depth": 4}},
+        "unknown keys ['depth']",
+    ),
     "arch": ({"arch": "k3e3|1.0"}, "an architecture here has 9 choices, got 2"),
     "two spaces": ({"space": "nasbench201"}, "names the space 'nasbench201' and has settings of"),
     "data set": ({"dataset": "mnist"}, "--dataset is one of digits"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from runs import write_truth
 
 from benchmark.cli.errors import UserError
-from benchmark.config.run import HELP, RunConfig, run_config
+from benchmark.config.run import RunConfig, run_config
 from benchmark.records.load import load_predictions
 from benchmark.run.command import main, parse, run
 
@@ -26,7 +26,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_option_at_all_is_the_embedded_data_set() -> None:
     configs = parse([]).configs
-    assert {(c.dataset, c.K, c.sharing, c.preset) for c in configs} == {
+    assert {(c.dataset.name, c.K, c.sharing.name, c.preset) for c in configs} == {
         ("digits", 1, "one-shot", "quick"),
         ("digits", 8, "simplex", "quick"),
     }
@@ -37,35 +37,35 @@ def test_paper_preset_is_the_published_recipe() -> None:
     configs = parse(options).configs
     assert len(configs) == 50
     config = configs[-1]
-    assert (config.K, config.seed, config.sharing) == (12, 9, "simplex")
-    assert (config.channels, config.cells, config.epochs, config.batch_size) == (16, 5, 250, 64)
-    assert (config.learning_rate, config.min_learning_rate) == (0.025, 0.001)
-    assert (config.momentum, config.weight_decay, config.nesterov) == (0.9, 5e-4, True)
-    assert (config.num_groups, config.schedule, config.unsampled) == (16, "alternate", "decay")
-    assert (config.archs, config.score_images) == (0, 0)
+    assert (config.K, config.seed, config.sharing.name) == (12, 9, "simplex")
+    recipe = config.training
+    assert (config.space["channels"], config.space["cells"]) == (16, 5)
+    assert (recipe.epochs, recipe.batch_size) == (250, 64)
+    assert (recipe.learning_rate, recipe.min_learning_rate) == (0.025, 0.001)
+    assert (recipe.momentum, recipe.weight_decay, recipe.nesterov) == (0.9, 5e-4, True)
+    assert (recipe.num_groups, recipe.schedule, recipe.unsampled) == (16, "alternate", "decay")
+    assert (config.ranking.archs, config.scoring.score_images) == (0, 0)
 
 
 def test_options_override_the_preset() -> None:
     config = parse(["--preset", "paper", "--epochs", "4", "--no-nesterov"]).configs[0]
-    assert (config.epochs, config.warmup_epochs, config.nesterov) == (4, 2, False)
+    recipe = config.training
+    assert (recipe.epochs, recipe.warmup_epochs, recipe.nesterov) == (4, 2, False)
 
 
 def test_several_sharings_make_one_run_each_and_k1_only_one() -> None:
     request = parse(["--K", "1", "5", "--sharing", "simplex", "few-shot", "--seeds", "2"])
-    kinds = [(c.sharing, c.K, c.seed) for c in request.configs]
+    kinds = [(c.sharing.name, c.K, c.seed) for c in request.configs]
     assert len(kinds) == len(set(kinds)) == 6
-
-
-def test_every_setting_has_a_help_text() -> None:
-    assert set(HELP) == set(RunConfig().to_dict())
 
 
 def test_config_round_trips_and_refuses_unknown_keys() -> None:
     values = json.loads(json.dumps(RunConfig().to_dict()))
     assert RunConfig.from_dict(values) == RunConfig()
+    assert RunConfig.from_dict(RunConfig().flat()) == RunConfig()
     with pytest.raises(UserError, match=r"unknown keys \['depth'\]"):
         RunConfig.from_dict({**values, "depth": 3})
-    assert RunConfig(epochs=3).run_id() != RunConfig().run_id()
+    assert RunConfig.of(epochs=3).run_id() != RunConfig().run_id()
 
 
 def test_a_config_of_a_preset_and_a_few_settings_is_the_command_lines() -> None:
@@ -73,9 +73,10 @@ def test_a_config_of_a_preset_and_a_few_settings_is_the_command_lines() -> None:
     (first, *_) = parse(options).configs
     settings = {"K": 4, "epochs": 6, "seed": 2}
     assert run_config("proxy", "digits", settings) == first
-    assert (first.channels, first.epochs, first.warmup_epochs, first.seed) == (8, 6, 1, 2)
+    assert (first.space["channels"], first.training.epochs, first.seed) == (8, 6, 2)
+    assert first.training.warmup_epochs == 1
     # What the preset says of searches is not of a run.
-    assert run_config("small", "digits", {"K": 1}).sharing == "one-shot"
+    assert run_config("small", "digits", {"K": 1}).sharing.name == "one-shot"
     assert run_config("quick", "digits", {"sharing": "one-shot"}).K == 1
     with pytest.raises(UserError, match="no settings depth, num_seeds"):
         run_config("quick", "digits", {"depth": 3, "num_seeds": 2})
@@ -88,7 +89,7 @@ def test_a_strategy_has_a_warm_up_of_its_own() -> None:
 
     def warm(sharing: str, **settings: Any) -> tuple[str, int]:
         config = run_config("proxy", "digits", {"sharing": sharing, "K": 5, **settings})
-        return config.warmup, config.warmup_epochs
+        return config.training.warmup, config.training.warmup_epochs
 
     assert warm("simplex") == warm("fixed") == ("uniform", 1)
     assert warm("random") == ("uniform", 0)
@@ -98,7 +99,7 @@ def test_a_strategy_has_a_warm_up_of_its_own() -> None:
     for sharing in ("few-shot", "random"):
         assert warm(sharing, warmup="uniform") == ("uniform", 1)
         assert warm(sharing, warmup_epochs=3) == ("uniform", 3)
-        assert RunConfig.from_dict({"sharing": sharing, "K": 5}).warmup == "uniform"
+        assert RunConfig.from_dict({"sharing": sharing, "K": 5}).training.warmup == "uniform"
 
 
 WRONG = {
@@ -113,8 +114,31 @@ WRONG = {
     "one-shot with K = 4": (["--sharing", "one-shot", "--K", "4"], "one copy"),
     "one architecture": (["--archs", "1"], "at least 2"),
     "batch too small": (["--batch-size", "16"], "fewer than 2 images"),
-    "rate below zero": (["--learning-rate", "-1"], "--learning-rate must be 0 or more"),
-    "unknown schedule": (["--schedule", "both"], "schedule is one of"),
+    "rate below zero": (["--learning-rate", "-1"], "--learning-rate must be above 0"),
+    "unknown schedule": (["--schedule", "both"], "--schedule is one of"),
+    "another space's": (
+        ["--stages", "8x1/1"],
+        "--stages is a setting of --space mobilenetv2 and --space proxyless; this run's space",
+    ),
+    "another strategy's": (
+        ["--few-shot-edge", "1"],
+        "--few-shot-edge is a setting of --sharing few-shot; this run's sharing is one-shot or",
+    ),
+    "another data set's": (
+        ["--jitter", "1"],
+        "--jitter is a setting of --dataset imagenet; this run's dataset is digits",
+    ),
+    "no copies": (["--K", "1", "--compensate"], "--compensate has no effect without several"),
+    "no codes": (["--K", "1", "--num-groups", "4"], "--num-groups has no effect without codes"),
+    "fixed codes": (
+        ["--sharing", "fixed", "--simplex-every", "4"],
+        "--simplex-every has no effect without codes that are trained",
+    ),
+    "no widths": (["--width-distance", "1"], "--width-distance has no effect without widths"),
+    "no tracking": (
+        ["--track-every", "0", "--track-archs", "5"],
+        "--track-archs has no effect without --track-every",
+    ),
     "codes of one copy": (["--K", "1", "--score-codes", "mean"], "more than one copy, got --K 1"),
     "unknown codes": (["--score-codes", "best"], "--score-codes is one of own"),
     "no such device": (["--device", "tpu9"], "--device tpu9"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
 import os
 import subprocess
@@ -42,7 +41,7 @@ CELLS = {"space": "nasbench201", "channels": 4, "cells": 1}
 
 
 def tiny(run: dict[str, Any] | None = None, **search: Any) -> SearchConfig:
-    return search_config("small", "digits", TINY | (run or {}), SEARCH | search)
+    return search_config("small", "digits", TINY | SEARCH | (run or {}) | search)
 
 
 def ignore(stage: str, done: int, total: int) -> None:
@@ -98,7 +97,7 @@ def test_what_was_found_can_be_retrained(finished: tuple[dict[str, Any], Path, P
     found = read_arch(path / "arch.json")
     assert found.arch == record["best"]["arch"]
     assert found.dataset == "digits"
-    assert found.settings == SpaceSettings(space="mobilenetv2", **SPACE)
+    assert found.settings == SpaceSettings("mobilenetv2", **SPACE)
     assert found.search is not None
     assert found.search["config"] == tiny().to_dict()
 
@@ -172,8 +171,8 @@ def test_nasbench201_is_compared_with_its_truth(tmp_path: Path) -> None:
     config = search_config(
         "quick",
         "digits",
-        {**TINY, **CELLS, "learning_rate": 0.05},
-        {"population": 6, "generations": 3, "parents": 3},
+        {**CELLS, "learning_rate": 0.05, "population": 6, "generations": 3, "parents": 3},
+        TINY,
     )
     record, path = run_tiny(config, tmp_path, truth)
     rows = rows_of(path, "evaluated.csv")
@@ -249,29 +248,28 @@ def test_bad_options_are_one_line(options: list[str], message: str) -> None:
 
 def test_a_preset_gives_way_to_options() -> None:
     config = parse(["--epochs", "1", "--population", "30", "--K", "2"]).config
-    assert (config.population, config.generations) == (30, 8)
-    assert (config.run.epochs, config.run.warmup_epochs, config.run.K) == (1, 0, 2)
-    assert parse(["--K", "1"]).config.run.sharing == "one-shot"
-    assert parse(["--preset", "imagenet", "--dataset", "imagenet"]).config.run.batch_size == 1024
+    assert (config.search.population, config.search.generations) == (30, 8)
+    recipe = config.run.training
+    assert (recipe.epochs, recipe.warmup_epochs, config.run.K) == (1, 0, 2)
+    assert parse(["--K", "1"]).config.run.sharing.name == "one-shot"
+    whole = parse(["--preset", "imagenet", "--dataset", "imagenet"]).config
+    assert whole.run.training.batch_size == 1024
 
 
 def test_every_setting_decides_the_search() -> None:
     config = tiny()
     other: dict[str, Any] = {"method": "random", "ensemble": "max"}
     other |= {"mutation": 0.3, "crossover_share": 0.3}
-    for field in dataclasses.fields(SearchConfig):
-        if field.name != "run":
-            before = getattr(config, field.name)
-            value = other[field.name] if field.name in other else before + 1
-            changed = dataclasses.replace(config, **{field.name: value})
-            assert changed.run_id() != config.run_id(), field.name
+    for name in SearchConfig.known().keys() - RunConfig.known().keys():
+        value = other[name] if name in other else config.flat()[name] + 1
+        assert config.changed(**{name: value}).run_id() != config.run_id(), name
 
 
 def test_settings_that_decide_no_weight_share_a_supernet() -> None:
     config = tiny().run
-    same = dataclasses.replace(config, score_images=7, score_batch_size=9, preset="paper", archs=5)
+    same = config.changed(score_images=7, score_batch_size=9, preset="paper", archs=5)
     assert same.training_only() == config.training_only()
-    assert dataclasses.replace(config, epochs=9).training_only() != config.training_only()
+    assert config.changed(epochs=9).training_only() != config.training_only()
     assert isinstance(config.training_only(), RunConfig)
 
 

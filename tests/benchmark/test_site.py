@@ -26,6 +26,7 @@ from benchmark.records.load import PREDICTION, load_predictions
 from benchmark.report import command as report
 from benchmark.run import command as run_program
 from benchmark.search import command as search_program
+from benchmark.study.common import effective
 from benchmark.study.file import write_study
 from benchmark.study.jobs import jobs_of
 from benchmark.study.site.again import run_command, search_command
@@ -240,16 +241,18 @@ def test_report_makes_pages_and_opens_them(
     ],
 )
 def test_command_makes_the_same_run_again(changes: dict[str, Any]) -> None:
-    config = RunConfig(**changes)
+    config = RunConfig.of(**changes)
     program, *words = shlex.split(run_command(config.to_dict()))[2:]
     assert program == "benchmark.run"
-    assert run_program.parse(words).configs == [config]
+    (again,) = run_program.parse(words).configs
+    assert effective(again) == effective(config)
+    assert (again.seed, again.preset) == (config.seed, config.preset)
 
 
 @pytest.mark.parametrize("ensemble", ["", "average"])
 def test_command_makes_the_same_search_again(ensemble: str) -> None:
-    run = {"K": 3, "epochs": 7, "seed": 2}
-    config = search_config("small", "digits", run, {"population": 14, "ensemble": ensemble})
+    settings = {"K": 3, "epochs": 7, "seed": 2, "population": 14, "ensemble": ensemble}
+    config = search_config("small", "digits", settings)
     assert isinstance(config, SearchConfig)
     program, *words = shlex.split(search_command(config.to_dict()))[2:]
     assert program == "benchmark.search"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmark.cli.errors import UserError
-from benchmark.datasets import load_splits
+from benchmark.config.dataset import DatasetSettings
 from benchmark.datasets.cifar10 import SPLIT as CIFAR10_SPLIT
 from benchmark.datasets.cifar100 import SPLIT as CIFAR100_SPLIT
 from benchmark.datasets.imagenet16_120 import SPLIT as IMAGENET_SPLIT
@@ -72,8 +72,8 @@ def test_a_size_that_images_cannot_shrink_to(size: int) -> None:
 
 
 def test_a_data_set_of_one_size_says_so() -> None:
-    with pytest.raises(UserError, match="digits has its own, so leave it at 0, got 14"):
-        load_splits("digits", DataRequest(image_size=14))
+    with pytest.raises(UserError, match=r"--dataset cifar10 .*; the dataset is digits"):
+        DatasetSettings("digits", image_size=14)
 
 
 def test_a_drawn_split_follows_its_seed_and_says_so() -> None:

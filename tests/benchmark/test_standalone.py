@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 TINY = StandaloneConfig(
     num_archs=3,
     num_seeds=2,
-    space=dataclasses.replace(StandaloneConfig.space, channels=2),
+    space=StandaloneConfig.space.changed(channels=2),
     fleet=2,
     recipe=StandaloneRecipe(batch_size=20),
 )

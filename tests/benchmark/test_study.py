@@ -17,7 +17,7 @@ from benchmark.study.command import main, plan_lines
 from benchmark.study.common import common, effective
 from benchmark.study.definition import Study
 from benchmark.study.file import load_study, write_study
-from benchmark.study.jobs import finished, jobs_of, place_of
+from benchmark.study.jobs import finished, jobs_of
 from benchmark.study.plan import plan
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
@@ -29,7 +29,7 @@ def made(results: Path, names: tuple[str, ...], study: Study = TABLE9) -> None:
     """Finished runs of some rows at scale tiny."""
     for job in jobs_of(study, "tiny"):
         if job.row in names:
-            write_run(results, job.config.to_dict())
+            write_run(results, job.config.flat())
 
 
 def test_every_job_of_every_study_has_settings_that_work() -> None:
@@ -46,10 +46,10 @@ def test_every_job_of_every_study_has_settings_that_work() -> None:
 def test_a_job_is_done_where_its_record_lies_whatever_its_folder_is_called(tmp_path: Path) -> None:
     job = jobs_of(TABLE9, "tiny")[0]
     assert finished(tmp_path, job.config) is None
-    folder = write_run(tmp_path, job.config.to_dict())
-    assert folder != tmp_path / place_of(job.config)
+    folder = write_run(tmp_path, job.config.flat())
+    assert folder != tmp_path / job.run.place()
     assert finished(tmp_path, job.config) == folder
-    other = dataclasses.replace(job.run, epochs=2)
+    other = job.run.changed(epochs=2)
     assert finished(tmp_path, other) is None
     # A record from before a setting was added is of that setting's default.
     path = folder / "config.json"
@@ -57,7 +57,7 @@ def test_a_job_is_done_where_its_record_lies_whatever_its_folder_is_called(tmp_p
     del values["width_distance"]
     path.write_text(json.dumps(values), encoding="utf-8")
     assert finished(tmp_path, job.config) == folder
-    assert finished(tmp_path, dataclasses.replace(job.run, width_distance=0.9)) is None
+    assert finished(tmp_path, job.run.changed(width_distance=0.9)) is None
 
 
 def test_common_settings_are_those_of_parts_that_were_run() -> None:

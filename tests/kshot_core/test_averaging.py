@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.spaces import NASBench201
 from kshot_core.streams import seeded
 from kshot_core.training.recipe import Recipe
@@ -26,9 +27,10 @@ def _trainer(batch_norm: str = "batch", sharing: str = "simplex", **changes: Any
     space = NASBench201(2, 1, made_up.NUM_CLASSES, 6, batch_norm=batch_norm)
     with seeded(0):
         supernet = space.supernet()
+    strategy = SimplexSettings(hidden=8) if sharing == "simplex" else SHARING[sharing]
     return Trainer(
         KShot(supernet, 3, group=space.parameter_group),
-        SHARING[sharing](space, 3, SharingOptions(hidden=8)),
+        strategy(space, 3),
         SAMPLERS["uniform"](space),
         IMAGES,
         replace(RECIPE, **changes),

@@ -15,7 +15,8 @@ import kshot_core.sampling
 import kshot_core.sharing
 from kshot_core.drawing import Drawable, Row
 from kshot_core.sampling import SAMPLERS, sample
-from kshot_core.sharing import SHARING, Sharing, SharingOptions
+from kshot_core.sharing import SHARING, Sharing
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.space import Arch, Listable, Priced, PricedSpace, Space, check_arch, encode
 from kshot_core.spaces import (
     DARTS,
@@ -33,7 +34,7 @@ SPACE = NASBench201(channels=2, cells=1, num_classes=3, image_size=8)
 ARCHS = SPACE.archs()[:300]
 SMALL: dict[str, Callable[[], Space]] = {
     "darts": lambda: DARTS(channels=2, layers=3, num_classes=3, image_size=8),
-    "darts_ptb": lambda: DARTSPTB(hidden=5, num_classes=3),
+    "darts_ptb": lambda: DARTSPTB(units=5, num_classes=3),
     "mobilenetv2": lambda: MobileNetV2(
         stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
     ),
@@ -55,8 +56,8 @@ TRAINED = {"simplex"}
 
 
 def _sharing(name: str, seed: int = 0, encoding: str = "raw") -> Sharing:
-    options = SharingOptions(seed=seed, encoding=encoding)
-    return SHARING[name](SPACE, COPIES.get(name, 4), options)
+    strategy = SimplexSettings(encoding=encoding) if name == "simplex" else SHARING[name]
+    return strategy(SPACE, COPIES.get(name, 4), seed)
 
 
 @pytest.mark.parametrize("name", SHARING)

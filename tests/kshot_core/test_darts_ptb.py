@@ -48,7 +48,7 @@ V2 = (
 
 
 def small(**changes: object) -> DARTSPTB:
-    settings = {"hidden": 7, "num_classes": 6, **DRY, **changes}
+    settings = {"units": 7, "num_classes": 6, **DRY, **changes}
     return DARTSPTB(**settings)  # type: ignore[arg-type]
 
 
@@ -73,7 +73,7 @@ def test_the_published_networks_have_the_published_size() -> None:
 
 
 def test_multiply_adds_are_those_of_the_built_network() -> None:
-    space, (arch,) = small(hidden=5), archs(1)
+    space, (arch,) = small(units=5), archs(1)
     with FlopCounterMode(display=False) as counter:
         space.standalone(arch).eval()((tokens(1, 3), None))
     assert counter.get_total_flops() == 2 * 3 * space.flops(arch)
@@ -122,7 +122,7 @@ def test_what_is_no_recurrent_cell_is_refused(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"hidden": 0}, "hidden must be at least 1, got 0"),
+        ({"units": 0}, "units must be at least 1, got 0"),
         ({"num_classes": 1}, "num_classes must be at least 2, got 1"),
         ({"dropoutx": 1.0}, "dropoutx is a share from 0 to below 1, got 1.0"),
     ],
@@ -250,7 +250,7 @@ def test_masks_go_on_where_a_state_was_taken() -> None:
 @pytest.mark.parametrize("kind", DRY)
 def test_each_dropout_is_where_it_was_published(kind: str) -> None:
     (arch,) = archs(1)
-    space = small(hidden=40, **{kind: 0.5})
+    space = small(units=40, **{kind: 0.5})
     with seeded(0):
         network = space.standalone(arch)
     inputs: dict[str, Tensor] = {}
@@ -279,7 +279,7 @@ def test_each_dropout_is_where_it_was_published(kind: str) -> None:
 
 
 def test_whole_words_are_dropped_where_they_are_read_and_not_where_they_are_said() -> None:
-    space = small(num_classes=400, hidden=5, dropoute=0.5)
+    space = small(num_classes=400, units=5, dropoute=0.5)
     with seeded(0):
         network = space.standalone(archs(1)[0])
     seen: list[Tensor] = []
@@ -291,7 +291,7 @@ def test_whole_words_are_dropped_where_they_are_read_and_not_where_they_are_said
 
 
 def test_the_state_is_dropped_with_one_mask_wherever_the_cell_multiplies_it() -> None:
-    space = small(hidden=30, dropouth=0.5)
+    space = small(units=30, dropouth=0.5)
     with seeded(0):
         network = space.standalone(archs(1)[0])
     masks: list[Tensor] = []
@@ -364,7 +364,7 @@ def test_paths_of_a_bank_in_one_pass_are_those_one_by_one(normalise: bool) -> No
 
 
 def test_it_trains_k_shot() -> None:
-    space = small(hidden=16, dropout=0.1, normalise=False)
+    space = small(units=16, dropout=0.1, normalise=False)
     with seeded(0):
         shared = KShot(space.supernet(), 2, group=space.parameter_group)
     chosen = archs(2)
@@ -394,7 +394,7 @@ def test_it_trains_k_shot() -> None:
 
 
 def test_alone_cells_learn_and_each_what_it_would_without_the_others() -> None:
-    space, chosen = small(hidden=16), archs(3)
+    space, chosen = small(units=16), archs(3)
     recipe = StandaloneRecipe(
         epochs=3, batch_size=8, learning_rate=3.0, weight_decay=0.0, gradient_clip=0.25
     )

@@ -14,7 +14,7 @@ import two_ranks
 from safetensors.torch import load_file
 from torch import Tensor
 
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.tasks.batches import Part
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.recipe import Recipe
@@ -117,5 +117,5 @@ def test_paths_that_processes_cannot_share_are_refused() -> None:
     with pytest.raises(ValueError, match=r"4 groups .* do not divide among 3 processes"):
         Trainer(*objects, recipe, 0, processes=Processes(Part(0, 3)))
     # Without a simplex-net there is no simplex step.
-    fixed = SHARING["fixed"](two_ranks.SPACE, 3, SharingOptions())
+    fixed = SHARING["fixed"](two_ranks.SPACE, 3)
     Trainer(parts.shared, fixed, *objects[2:], recipe, 0, processes=Processes(Part(0, 3)))

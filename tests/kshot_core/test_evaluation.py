@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.evaluation.scores import iterate_scores, predict, work_list
-from kshot_core.sharing import SHARING, Sharing, SharingOptions
+from kshot_core.sharing import SHARING, Sharing
+from kshot_core.sharing.few_shot import FewShotSettings
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.spaces import NASBench201
 from kshot_core.tasks.images import ImageSet
 from kshot_core.weights.bank import KShot
@@ -33,7 +35,8 @@ def _shared(K: int, space: NASBench201 = SPACE) -> KShot:
 
 def _sharing(name: str, encoding: str = "raw") -> Sharing:
     K = 1 if name == "one-shot" else 3
-    return SHARING[name](SPACE, K, SharingOptions(encoding=encoding))
+    strategy = SimplexSettings(encoding=encoding) if name == "simplex" else SHARING[name]
+    return strategy(SPACE, K)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ def test_scoring_each_class_once_equals_scoring_all(
 
 
 def test_few_shot_merges_only_what_one_copy_runs() -> None:
-    sharing = SHARING["few-shot"](SPACE, 5, SharingOptions(edge=5))
+    sharing = FewShotSettings(few_shot_edge=5)(SPACE, 5)
     unique, positions = work_list(ARCHS, sharing, SPACE.canonical)
     keys = [(SPACE.canonical(arch), arch[5]) for arch in ARCHS]
     assert len(unique) == len(set(keys)) < len(ARCHS)

@@ -12,7 +12,7 @@ import torch
 from test_many import _double, _naming
 
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.spaces import NASBench201
 from kshot_core.streams import seeded
 from kshot_core.training.lockstep import AnotherFailedError, Lockstep, run_steps
@@ -26,7 +26,7 @@ RECIPE = Recipe(epochs=3, average_epochs=2, batch_size=16, warmup_epochs=1, num_
 
 
 def _trainer(K: int, seed: int, engine: Engine = run_step, epochs: int = 3) -> Trainer:
-    sharing = SHARING["simplex" if K > 1 else "one-shot"](SPACE, K, SharingOptions(seed=seed))
+    sharing = SHARING["simplex" if K > 1 else "one-shot"](SPACE, K, seed)
     with seeded(seed):
         supernet = SPACE.supernet()
     return Trainer(

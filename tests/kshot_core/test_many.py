@@ -21,7 +21,7 @@ from kshot_core.retraining.standalone import (
     train_standalone,
 )
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.streams import seeded
@@ -168,7 +168,7 @@ def test_a_training_is_the_same_whether_paths_are_batched(sampler: str, schedule
     space = NASBench201(channels=2, cells=1, num_classes=made_up.NUM_CLASSES, image_size=6)
     results = []
     for batch_paths in (True, False):
-        sharing = SHARING["simplex"](space, 3, SharingOptions(seed=0))
+        sharing = SHARING["simplex"](space, 3, 0)
         recipe = Recipe(
             epochs=2,
             batch_size=16,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from kshot_core.evaluation.scores import predict
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.spaces import NASBench201
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.steps import run_step
@@ -38,7 +39,8 @@ def _trainer(name: str, K: int, copies: str = "drawn", **changes: Any) -> Traine
             if copies == "equal"
             else KShot(supernet, K, group=SPACE.parameter_group)
         )
-    sharing = SHARING[name](SPACE, K, SharingOptions(hidden=8))
+    strategy = SimplexSettings(hidden=8) if name == "simplex" else SHARING[name]
+    sharing = strategy(SPACE, K)
     return Trainer(
         shared, sharing, SAMPLERS["fair"](SPACE), IMAGES, replace(RECIPE, **changes), seed=0
     )
@@ -201,8 +203,8 @@ def test_the_balance_term_spreads_the_use_of_copies() -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 10.0])
 def test_codes_may_differ_from_the_start(scale: float) -> None:
-    plain = SHARING["simplex"](SPACE, 8, SharingOptions(output_bias=False))
-    wide = SHARING["simplex"](SPACE, 8, SharingOptions(output_bias=False, output_scale=scale))
+    plain = SimplexSettings(output_bias=False)(SPACE, 8)
+    wide = SimplexSettings(output_bias=False, output_scale=scale)(SPACE, 8)
     generator = torch.Generator().manual_seed(0)
     archs = [SAMPLERS["uniform"](SPACE)(generator)[0] for _ in range(200)]
     log = wide(archs).log() - wide(archs).log().mean(1, keepdim=True)
@@ -229,7 +231,7 @@ def test_settings_without_effect_are_refused(changes: dict[str, Any]) -> None:
 
 def test_a_scale_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0, got 0"):
-        SHARING["simplex"](SPACE, 3, SharingOptions(output_scale=0.0))
+        SimplexSettings(output_scale=0.0)
 
 
 class _Opposed(nn.Module):
@@ -252,9 +254,8 @@ class _Opposed(nn.Module):
 def test_two_copies_serve_architectures_that_need_opposite_weights(seed: int) -> None:
     space, images, accuracies = made_up.MadeUpSpace(), made_up.images(192, seed=seed), {}
     for K in (1, 2):
-        sharing = SHARING["simplex" if K > 1 else "one-shot"](
-            space, K, SharingOptions(seed=seed, output_scale=4.0)
-        )
+        strategy = SimplexSettings(output_scale=4.0) if K > 1 else SHARING["one-shot"]
+        sharing = strategy(space, K, seed)
         shared = KShot(_Opposed(), K, seed=seed)
         recipe = Recipe(
             epochs=12, batch_size=16, warmup_epochs=0, num_groups=4, simplex_batches="extra",

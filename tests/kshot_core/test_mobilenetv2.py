@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.space import Arch
 from kshot_core.spaces import MobileNetV2
 from kshot_core.spaces.mobilenetv2.space import OPERATIONS
@@ -180,7 +180,7 @@ def test_it_trains_as_any_other_space_does() -> None:
         shared = KShot(SMALL.supernet(), 3, group=SMALL.parameter_group)
     trainer = Trainer(
         shared,
-        SHARING["simplex"](SMALL, 3, SharingOptions()),
+        SHARING["simplex"](SMALL, 3),
         # Widest of two operations: what has two of eight channels learns next to nothing.
         lambda generator: [_full(SMALL, int(torch.randint(2, (1,), generator=generator)))],
         made_up.images(96, size=13),

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBenchMacro
 from kshot_core.streams import seeded
@@ -120,7 +120,7 @@ def test_it_trains_k_shot() -> None:
         shared = KShot(wider.supernet(), 2, group=wider.parameter_group)
     trainer = Trainer(
         shared,
-        SHARING["simplex"](wider, 2, SharingOptions()),
+        SHARING["simplex"](wider, 2),
         # Two architectures: 72 steps teach 6,561 little.
         lambda generator: [ARCHS[int(torch.randint(2, (1,), generator=generator))]],
         made_up.images(96, size=13),

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kshot_core.sampling import SAMPLERS, sample
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.sharing.simplex import SimplexNet
 from kshot_core.space import Arch
 from kshot_core.spaces import MobileNetV2
 from kshot_core.streams import seeded
 from kshot_core.training.recipe import Recipe
-from kshot_core.training.regularisation import WidthRegularisation
+from kshot_core.training.regularisation import WidthRegularisation, WidthSettings
 from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
 
@@ -27,7 +27,7 @@ ARCHS = st.lists(st.tuples(*(st.integers(0, num - 1) for num in NUM_CHOICES)), m
 
 
 def _regularisation(temperature: float = 0.3, share: float = 0.5) -> WidthRegularisation:
-    return WidthRegularisation(NUM_CHOICES, SITES, temperature, share)
+    return WidthRegularisation(NUM_CHOICES, SITES, WidthSettings(temperature, share))
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -78,7 +78,7 @@ def test_likenesses_are_near_and_far_below_the_threshold() -> None:
 
 
 def test_a_threshold_of_nothing_tells_nothing_apart() -> None:
-    with pytest.raises(ValueError, match=r"share of r_c must be above 0, got 0\.0"):
+    with pytest.raises(ValueError, match=r"width_distance must be above 0, got 0\.0"):
         _regularisation(share=0.0)
     # One width a site: every two settings of them are the same.
     one = WidthRegularisation((3, 1, 1), (1, 2))
@@ -143,7 +143,7 @@ def test_a_difference_under_an_identity_gives_r_c_no_gradient() -> None:
     for canonical, expected in ((DEEP.canonical, 0), (None, math.log(2))):
         # Nearer than 4 steps is near: the twins are 4 apart where dead widths count.
         of = WidthRegularisation(
-            DEEP.num_choices, DEEP.width_sites, share=0.35, canonical=canonical
+            DEEP.num_choices, DEEP.width_sites, WidthSettings(width_distance=0.35), canonical
         )
         assert of.threshold_of(twin) < 4
         value = of(lambda shown: torch.full((len(shown), 2), 0.5), [IDENTITIES, twin], _generator())
@@ -244,7 +244,7 @@ def _trainer(alpha: float, schedule: str = "alternate") -> Trainer:
         supernet = SPACE.supernet()
     return Trainer(
         KShot(supernet, 3, group=SPACE.parameter_group),
-        SHARING["simplex"](SPACE, 3, SharingOptions()),
+        SHARING["simplex"](SPACE, 3),
         SAMPLERS["uniform"](SPACE),
         made_up.images(),
         recipe,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from kshot_core.evaluation.scores import score_ensemble, score_one, score_several
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 from kshot_core.training.lockstep import run_steps
@@ -58,7 +58,7 @@ def trainer(
     widths = WidthRegularisation(space.num_choices, space.width_sites, canonical=space.canonical)
     made = Trainer(
         KShot(space.supernet(), K, group=space.parameter_group).to(DEVICE),
-        SHARING[sharing](space, K, SharingOptions()).to(DEVICE),
+        SHARING[sharing](space, K).to(DEVICE),
         SAMPLERS[sampler](space),
         _OnTheDevice(),
         Recipe(batch_size=BATCH, num_groups=2, **changes),  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from kshot_core.search.methods import (
     nsga2,
     random_search,
 )
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
 
@@ -141,8 +141,7 @@ def test_equal_networks_with_different_codes_are_two(method: str) -> None:
     """With codes of architectures as written the whole space is searched, equal networks or not."""
     limits = _limits(CELLS, 0.0)
     sharings = {
-        encoding: SHARING["simplex"](CELLS, 2, SharingOptions(encoding=encoding))
-        for encoding in ("raw", "canonical")
+        encoding: SimplexSettings(encoding=encoding)(CELLS, 2) for encoding in ("raw", "canonical")
     }
     score = priced.scorer(CELLS)
     found = {

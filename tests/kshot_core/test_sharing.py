@@ -6,12 +6,12 @@ import made_up
 import pytest
 import torch
 
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.sharing.few_shot import FewShot
 from kshot_core.sharing.fixed import Fixed
 from kshot_core.sharing.one_shot import OneShot
 from kshot_core.sharing.random import RandomCodes
-from kshot_core.sharing.simplex import SimplexNet
+from kshot_core.sharing.simplex import SimplexNet, SimplexSettings
 from kshot_core.spaces import NASBench201
 
 SPACE = NASBench201(channels=2, cells=1)
@@ -116,19 +116,18 @@ def test_canonical_encoding_gives_equal_networks_equal_codes() -> None:
     same = (0, 0, 3, 1, 2, 0), (0, 0, 2, 1, 3, 4)
     assert SPACE.canonical(same[0]) == SPACE.canonical(same[1])
     raw, canonical = (
-        SHARING["simplex"](SPACE, 4, SharingOptions(encoding=encoding))
-        for encoding in ("raw", "canonical")
+        SimplexSettings(encoding=encoding)(SPACE, 4) for encoding in ("raw", "canonical")
     )
     assert torch.equal(canonical([same[0]]), canonical([same[1]]))
     assert not torch.equal(raw([same[0]]), raw([same[1]]))
     assert canonical.reads(same[0]) == canonical.reads(same[1])
     assert raw.reads(same[0]) != raw.reads(same[1])
     with pytest.raises(ValueError, match="encoding"):
-        SHARING["simplex"](SPACE, 4, SharingOptions(encoding="other"))
+        SimplexSettings(encoding="other")
 
 
 def test_a_strategy_serves_a_space_of_ones_own() -> None:
     space = made_up.MadeUpSpace()
     for name, build in SHARING.items():
         K = 1 if name == "one-shot" else 2
-        assert build(space, K, SharingOptions())(space.archs()).shape == (18, K)
+        assert build(space, K)(space.archs()).shape == (18, K)

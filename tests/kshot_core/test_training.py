@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kshot_core.sampling import SAMPLERS, Sampler
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
+from kshot_core.sharing.simplex import SimplexSettings
 from kshot_core.space import Arch
 from kshot_core.spaces import NASBench201
 from kshot_core.tasks.batches import Part
@@ -43,7 +44,8 @@ def _trainer(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         shared = KShot(SPACE.supernet(), K, group=SPACE.parameter_group)
-    sharing = SHARING[name](SPACE, K, SharingOptions(hidden=8))
+    strategy = SimplexSettings(hidden=8) if name == "simplex" else SHARING[name]
+    sharing = strategy(SPACE, K)
     drawn = SAMPLERS[sampler](SPACE) if isinstance(sampler, str) else sampler
     return Trainer(shared, sharing, drawn, images, replace(RECIPE, **changes), seed)
 
@@ -149,7 +151,7 @@ def test_strategies_without_parameters_have_weight_steps_only(name: str) -> None
 def test_a_simplex_net_of_one_copy_trains_as_one_shot_does() -> None:
     shared = KShot(made_up.supernet(0), 1)
     space = made_up.MadeUpSpace()
-    sharing = SHARING["simplex"](space, 1, SharingOptions())
+    sharing = SHARING["simplex"](space, 1)
     trainer = Trainer(shared, sharing, SAMPLERS["uniform"](space), IMAGES, RECIPE, 0)
     *_, last = fit(trainer)
     assert (last["num_weight_steps"], last["num_simplex_steps"]) == (36, 0)
@@ -534,7 +536,7 @@ def test_settings_that_cannot_train_are_refused(changes: dict[str, Any]) -> None
 
 
 def test_bank_and_strategy_must_agree_on_k() -> None:
-    sharing = SHARING["fixed"](SPACE, 4, SharingOptions())
+    sharing = SHARING["fixed"](SPACE, 4)
     shared = KShot(SPACE.supernet(), 3)
     with pytest.raises(ValueError, match="K = 4, the bank K = 3"):
         Trainer(shared, sharing, SAMPLERS["uniform"](SPACE), IMAGES, RECIPE, 0)
@@ -547,7 +549,7 @@ def test_bank_and_strategy_must_agree_on_k() -> None:
 def test_a_made_up_space_trains_end_to_end(schedule: str) -> None:
     space = made_up.MadeUpSpace()
     shared = KShot(made_up.supernet(0), 3)
-    sharing = SHARING["simplex"](space, 3, SharingOptions())
+    sharing = SHARING["simplex"](space, 3)
     recipe = replace(
         RECIPE, epochs=12, learning_rate=0.2, schedule=schedule, compensate=schedule != "joint"
     )

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from safetensors.torch import save_file
 
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.spaces import MobileNetV2
 from kshot_core.streams import seeded
 from kshot_core.tasks.batches import Batch, Part
@@ -47,7 +47,7 @@ def trainer(
     )
     with seeded(0):
         supernet = SPACE.supernet()
-    sharing = SHARING["simplex"](SPACE, 3, SharingOptions())
+    sharing = SHARING["simplex"](SPACE, 3)
     return Trainer(
         KShot(supernet, 3, group=SPACE.parameter_group).double(),
         sharing.double(),

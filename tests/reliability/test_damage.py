@@ -108,8 +108,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> list[Kept]:
     keep(search / "evaluated.csv", lambda: load_evaluated(search))
     keep(search / "front.csv", lambda: load_front(search))
 
-    config = SearchConfig(run_config(), population=4, generations=2, parents=2)
-    going = SearchFolder(root / "going", config, config.run.space_settings().without_images())
+    config = SearchConfig.of(**run_config().flat(), population=4, generations=2, parents=2)
+    going = SearchFolder(root / "going", config, config.run.space.without_images())
     half = [Evaluated(arch, 50.0, 1.5, 2e6, 300, 0) for arch in going.space.extremes()]
     going.path.mkdir(parents=True)
     going.save_progress(half)

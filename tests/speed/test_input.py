@@ -22,7 +22,7 @@ from ratios import compare
 
 from benchmark.datasets import DataRequest
 from benchmark.datasets.imagefiles import TrainingFiles
-from benchmark.datasets.imagefolder import ImageFolder, load_imagenet
+from benchmark.datasets.imagefolder import FolderSettings, ImageFolder, load_imagenet
 from benchmark.datasets.jpeg import Pixels, random_box, read_augmented
 from benchmark.workers.jobs import num_cores
 
@@ -40,7 +40,9 @@ def folder(shared_data: Path) -> Path:
 
 
 def _load(folder: Path, workers: int) -> ImageFolder:
-    return load_imagenet(DataRequest(folder, image_size=SIZE, jitter=JITTER, workers=workers))
+    return load_imagenet(
+        DataRequest(folder, workers=workers), FolderSettings(image_size=SIZE, jitter=JITTER)
+    )
 
 
 def _core_seconds(function: Callable[[], object]) -> float:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from kshot_core.evaluation.scores import score_one
 from kshot_core.sampling import SAMPLERS
-from kshot_core.sharing import SHARING, SharingOptions
+from kshot_core.sharing import SHARING
 from kshot_core.space import Arch
 from kshot_core.spaces.nasbench201 import pooling
 from kshot_core.streams import seeded
@@ -40,7 +40,7 @@ def device() -> torch.device:
 
 
 def _trainer(K: int, device: torch.device, batch_paths: bool = True) -> Trainer:
-    sharing = SHARING["simplex" if K > 1 else "one-shot"](SPACE, K, SharingOptions(seed=0))
+    sharing = SHARING["simplex" if K > 1 else "one-shot"](SPACE, K, 0)
     with seeded(0):
         supernet = SPACE.supernet()
     return Trainer(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmark.config.run import RunConfig, flag, run_config
+from benchmark.config.job import Job
+from benchmark.config.run import RunConfig, run_config
 from benchmark.config.search import SearchConfig, search_config
+from benchmark.config.values import flag
 
-_SEARCH = {field.name for field in dataclasses.fields(SearchConfig)} - {"run"}
 Settings = dict[str, Any]
 
 
@@ -28,14 +28,12 @@ def run_command(values: Mapping[str, Any]) -> str:
         named = [flag("dataset"), values["dataset"], "--space", values["space"]]
         return shlex.join(["python", "-m", "benchmark.run", "--scores", values["name"], *named])
     wanted = RunConfig.from_dict(values)
-    name, dataset = wanted.preset, wanted.dataset
-    first = {"K": wanted.K, "sharing": wanted.sharing, "seed": wanted.seed}
-    found = _differing(
-        wanted.to_dict(), first, lambda settings: run_config(name, dataset, settings).to_dict()
-    )
+    name, dataset, sharing = wanted.preset, wanted.dataset.name, wanted.sharing.name
+    first: Settings = {"K": wanted.K, "sharing": sharing, "seed": wanted.seed}
+    found = _differing(wanted, first, lambda settings: run_config(name, dataset, settings))
     words = ["--dataset", dataset, "--preset", name, "--K", str(wanted.K)]
-    if wanted.K > 1 and wanted.sharing != "simplex":
-        words += ["--sharing", wanted.sharing]
+    if wanted.K > 1 and sharing != "simplex":
+        words += ["--sharing", sharing]
     words += ["--first-seed", str(wanted.seed), "--seeds", "1"]
     return _command("run", words, {key: found[key] for key in found.keys() - first.keys()})
 
@@ -49,29 +47,27 @@ def search_command(values: Mapping[str, Any]) -> str:
     Raises:
         UserError: it is of another version.
     """
-    own = {key: value for key, value in values.items() if key in _SEARCH}
-    rest = {key: value for key, value in values.items() if key not in _SEARCH}
-    run = RunConfig.from_dict(rest)
-    wanted = SearchConfig(**{"run": run, **own}).to_dict()
-
-    def made(settings: Settings) -> Settings:
-        search = {key: value for key, value in settings.items() if key in _SEARCH}
-        others = {key: value for key, value in settings.items() if key not in _SEARCH}
-        return search_config(run.preset, run.dataset, others, search).to_dict()
-
-    first = {"K": run.K, "seed": run.seed, "ensemble": own.get("ensemble", "")}
-    if not first["ensemble"]:
-        first["sharing"] = run.sharing
-    found = {key: value for key, value in _differing(wanted, first, made).items() if value != ""}
-    return _command("search", ["--dataset", run.dataset, "--preset", run.preset], found)
+    wanted = SearchConfig.from_dict(values)
+    run = wanted.run
+    preset, dataset = run.preset, run.dataset.name
+    first: Settings = {"K": run.K, "seed": run.seed, "ensemble": wanted.ensemble}
+    if not wanted.ensemble:
+        first["sharing"] = run.sharing.name
+    differing = _differing(wanted, first, lambda settings: search_config(preset, dataset, settings))
+    found = {key: value for key, value in differing.items() if value != ""}
+    return _command("search", ["--dataset", dataset, "--preset", preset], found)
 
 
-def _differing(wanted: Settings, first: Settings, made: Callable[[Settings], Settings]) -> Settings:
-    """The settings that make ``wanted``: one given may change others, so until none is left."""
-    given = dict(first)
+def _differing(config: Job, first: Settings, made: Callable[[Settings], Job]) -> Settings:
+    """The settings that make a config: one given may change others, so until none is left.
+
+    Those that have no effect beside the others are left out, since programs refuse them.
+    """
+    given, idle = dict(first), config.idle()
+    wanted = {key: value for key, value in config.flat().items() if key not in idle}
     while True:
-        have = made(given)
-        left = {key: wanted[key] for key in wanted if have[key] != wanted[key]}
+        have = made(given).flat()
+        left = {key: wanted[key] for key in wanted if have.get(key) != wanted[key]}
         if not left or left.keys() <= given.keys():
             return given
         given |= left

@@ -45,9 +45,13 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 def space_of(row: Mapping[str, Any]) -> Space:
     """The search space of a record's row, at the size of images that it has by default."""
-    names = {field.name for field in dataclasses.fields(SpaceSettings)} - {"space"}
-    given = {name: row[f"config.{name}"] for name in names if _known(row.get(f"config.{name}"))}
-    return SpaceSettings(space=row["space"], **given).without_images()
+    # A column of whole numbers with some missing is one of other numbers.
+    given = {
+        name: setting.kind(row[f"config.{name}"])
+        for name, setting in SpaceSettings.settings(row["space"]).items()
+        if _known(row.get(f"config.{name}"))
+    }
+    return SpaceSettings(row["space"], **given).without_images()
 
 
 def archs_of_run(row: Mapping[str, Any]) -> Archs:

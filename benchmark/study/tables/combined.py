@@ -130,7 +130,7 @@ def _scores(predictions: NDArray[np.void], index: NDArray[np.uint32]) -> Scores:
 
 def _parameters(folder: Path, index: NDArray[np.uint32]) -> Scores:
     """Parameters on live edges (A,)."""
-    space = RunConfig.from_dict(load_config(folder)).space_settings().without_images()
+    space = RunConfig.from_dict(load_config(folder)).space.without_images()
     assert isinstance(space, Listable)
     assert isinstance(space, Priced)
     archs = [space.canonical(space.from_index(int(one))) for one in index]

@@ -23,7 +23,9 @@ from torch import Tensor, nn
 
 from kshot_core.checks import check_at_least, check_not_negative
 from kshot_core.drawing import Edge, Graph
+from kshot_core.settings import ALONE, setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.spaces._settings import batch_norm_setting
 from kshot_core.spaces.darts.genotype import (
     CELLS,
     EDGES,
@@ -35,6 +37,7 @@ from kshot_core.spaces.darts.genotype import (
     Cell,
     cell_of,
     choices_of,
+    has_none,
     live,
     read,
     representative,
@@ -74,15 +77,19 @@ class DARTS:
             search network has none there; stand-alone networks always have.
     """
 
-    channels: int = 36
-    layers: int = 20
+    channels: int = setting(36, "of a node in the first cells (36 as published, 16 in its search)")
+    layers: int = setting(20, "number of cells (20 as published, 8 in its search)")
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
-    zero: bool = True
-    auxiliary: float = 0.0
-    batch_norm: str = "batch"
-    affine: bool = False
+    zero: bool = setting(True, "whether none is among the operations to choose from")
+    auxiliary: float = setting(
+        0.0,
+        "weight of the auxiliary head's loss (.4 as published); 0 for no such head",
+        needs=ALONE,
+    )
+    batch_norm: str = batch_norm_setting()
+    affine: bool = setting(False, "scale and shift in the cells' batch-norms", alone=True)
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
@@ -147,8 +154,6 @@ class DARTS:
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with ``none`` on every edge that carries nothing, from the earliest nodes."""
-        if NONE not in check_arch(arch, self.num_choices):
-            return arch
         normal, reduction = self.cells(arch)
         return choices_of(representative(normal)) + choices_of(representative(reduction))
 
@@ -224,10 +229,9 @@ class DARTS:
         The two edges of a node may stand in either order.
         """
         normal, reduction = read(text)
-        arch = choices_of(normal) + choices_of(reduction)
-        if not self.zero and NONE in arch:
+        if not self.zero and (has_none(normal) or has_none(reduction)):
             raise ValueError(f"a space without its zero operation has no none, got {text[:60]!r}")
-        return arch
+        return choices_of(normal) + choices_of(reduction)
 
     def drawing(self, arch: Arch) -> tuple[Graph, Graph]:
         """Both cells: their two inputs, four nodes, and the output that joins these."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from kshot_core.drawing import Edge, Graph
+from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
 from kshot_core.spaces.darts_ptb.dropout import Dropouts
 from kshot_core.spaces.darts_ptb.genotype import (
@@ -38,7 +39,7 @@ class DARTSPTB:
     """The space with its sizes. Dropouts are shares 0..1, by default those that DARTS trained with.
 
     Args:
-        hidden: units of a state and of an embedded token. 850 in DARTS's networks and 300 in its
+        units: of a state and of an embedded token. 850 in DARTS's networks and 300 in its
             search; 64 makes one that two cores can train.
         num_classes: tokens of the vocabulary.
         dropout: of outputs, before the decoder.
@@ -50,18 +51,24 @@ class DARTSPTB:
             search. Networks trained alone have none, as DARTS's have not.
     """
 
-    hidden: int = 850
+    units: int = setting(
+        850, "of a state and of an embedded token (850 in DARTS, 300 in its search)"
+    )
     num_classes: int = 10000
-    dropout: float = 0.75
-    dropouth: float = 0.25
-    dropoutx: float = 0.75
-    dropouti: float = 0.2
-    dropoute: float = 0.1
-    normalise: bool = True
+    dropout: float = setting(0.75, "share of outputs dropped before the decoder")
+    dropouth: float = setting(0.25, "share of the state dropped where the cell multiplies it")
+    dropoutx: float = setting(
+        0.75, "share of embedded tokens' units dropped as the cell reads them"
+    )
+    dropouti: float = setting(0.2, "share of embedded tokens' units dropped before that")
+    dropoute: float = setting(0.1, "share of whole words of the embedding dropped")
+    normalise: bool = setting(
+        True, "whether the supernet's states pass a batch-norm without scale", alone=True
+    )
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        for name, least in (("hidden", 1), ("num_classes", 2)):
+        for name, least in (("units", 1), ("num_classes", 2)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         for name in ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute"):
@@ -117,14 +124,14 @@ class DARTSPTB:
     def flops(self, arch: Arch) -> float:
         """Multiply-adds of one token in matrix products, the decoder's among them; all the same."""
         check_arch(arch, NUM_CHOICES)
-        products = (4 + 2 * NUM_STEPS) * self.hidden**2
-        return float(products + self.hidden * self.num_classes)
+        products = (4 + 2 * NUM_STEPS) * self.units**2
+        return float(products + self.units * self.num_classes)
 
     def params(self, arch: Arch) -> int:
         """Trainable scalars of the stand-alone network; all the same."""
         check_arch(arch, NUM_CHOICES)
-        cell = (4 + 2 * NUM_STEPS) * self.hidden**2
-        return cell + (self.hidden + 1) * self.num_classes
+        cell = (4 + 2 * NUM_STEPS) * self.units**2
+        return cell + (self.units + 1) * self.num_classes
 
     def to_string(self, arch: Arch) -> str:
         """Activation and source of each step: ``|tanh~0|relu~1|...|``."""
@@ -163,9 +170,9 @@ class DARTSPTB:
 
     def supernet(self) -> nn.Module:
         """All architectures' network, called as ``supernet((tokens, state), arch)``."""
-        return Supernet(self.num_classes, self.hidden, self._dropouts, self.normalise)
+        return Supernet(self.num_classes, self.units, self._dropouts, self.normalise)
 
     def standalone(self, arch: Arch) -> nn.Module:
         """The network of one architecture alone, called as ``network((tokens, state))``."""
         steps = self._steps(arch)
-        return Standalone(self.num_classes, self.hidden, self._dropouts, steps)
+        return Standalone(self.num_classes, self.units, self._dropouts, steps)

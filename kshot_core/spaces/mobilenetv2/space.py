@@ -28,10 +28,19 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from kshot_core.drawing import Block, Row
+from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.spaces._settings import batch_norm_setting
 from kshot_core.spaces.mobilenetv2.cost import network_cost
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths
+from kshot_core.spaces.mobilenetv2.settings import (
+    Stages,
+    read_factors,
+    read_stages,
+    write_factors,
+    write_stages,
+)
 from kshot_core.spaces.mobilenetv2.text import positions, text_of
 
 OPERATIONS = (
@@ -68,23 +77,26 @@ class MobileNetV2:
             ``"running"`` keeps running averages and uses them in ``eval()``.
     """
 
-    stages: tuple[tuple[int, int, int], ...] = (
-        (32, 4, 2),
-        (40, 4, 2),
-        (80, 4, 2),
-        (96, 4, 1),
-        (192, 4, 2),
-        (320, 1, 1),
+    stages: Stages = setting(
+        ((32, 4, 2), (40, 4, 2), (80, 4, 2), (96, 4, 1), (192, 4, 2), (320, 1, 1)),
+        "channels x layers / stride of each stage, like 32x4/2,40x4/2",
+        read=read_stages,
+        write=write_stages,
     )
-    stem: int = 32
-    first: int = 16
-    head: int = 1280
+    stem: int = setting(32, "channels of the first convolution")
+    first: int = setting(16, "channels of the fixed block after it")
+    head: int = setting(1280, "channels of the last convolution")
     num_classes: int = 1000
     image_size: int = 224
     image_channels: int = 3
-    stem_stride: int = 2
-    factors: tuple[float, ...] = FACTORS
-    batch_norm: str = "batch"
+    stem_stride: int = setting(2, "stride of the first convolution; 1 for small images")
+    factors: tuple[float, ...] = setting(
+        FACTORS,
+        "widths of a layer, in equal steps up to 1; 1.0 alone fixes them",
+        read=read_factors,
+        write=write_factors,
+    )
+    batch_norm: str = batch_norm_setting()
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""

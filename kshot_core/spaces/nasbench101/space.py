@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from kshot_core.drawing import Edge, Graph
+from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.spaces._settings import batch_norm_setting
 from kshot_core.spaces.nasbench101 import text
 from kshot_core.spaces.nasbench101.cell import (
     CONV3X3,
@@ -77,12 +79,12 @@ class NASBench101:
             keeps running averages and uses them in ``eval()``.
     """
 
-    channels: int = 128
-    cells: int = 3
+    channels: int = setting(128, "of the first convolution (128 in NAS-Bench-101)")
+    cells: int = setting(3, "cells of each stack (3 in NAS-Bench-101)")
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
-    batch_norm: str = "batch"
+    batch_norm: str = batch_norm_setting()
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""

@@ -19,7 +19,9 @@ from functools import cache
 from torch import nn
 
 from kshot_core.drawing import Edge, Graph
+from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.spaces._settings import batch_norm_setting
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.network import Standalone, Supernet
 
@@ -51,13 +53,13 @@ class NASBench201:
             supernets have none there (stem, reductions and the last one always have).
     """
 
-    channels: int = 16
-    cells: int = 5
+    channels: int = setting(16, "width of the network's first stage (16 in NAS-Bench-201)")
+    cells: int = setting(5, "cells a stage (5 in NAS-Bench-201)")
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
-    batch_norm: str = "batch"
-    affine: bool = False
+    batch_norm: str = batch_norm_setting()
+    affine: bool = setting(False, "scale and shift in the cells' batch-norms", alone=True)
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
