@@ -55,10 +55,14 @@ if TYPE_CHECKING:
     from kshot_core.space import in_range as in_range
     from kshot_core.space import uniform_arch as uniform_arch
     from kshot_core.space import uniforms as uniforms
+    from kshot_core.spaces import DARTS as DARTS
+    from kshot_core.spaces import DARTSPTB as DARTSPTB
     from kshot_core.spaces import SPACES as SPACES
     from kshot_core.spaces import MobileNetV2 as MobileNetV2
+    from kshot_core.spaces import NASBench101 as NASBench101
     from kshot_core.spaces import NASBench201 as NASBench201
     from kshot_core.spaces import NASBenchMacro as NASBenchMacro
+    from kshot_core.spaces import Proxyless as Proxyless
     from kshot_core.tasks import TASKS as TASKS
     from kshot_core.tasks.images import ImageClassification as ImageClassification
     from kshot_core.tasks.images import ImageSet as ImageSet
@@ -106,7 +110,16 @@ _NAMES = {
         "uniform_arch",
         "uniforms",
     ),
-    "spaces": ("SPACES", "MobileNetV2", "NASBench201", "NASBenchMacro"),
+    "spaces": (
+        "DARTS",
+        "DARTSPTB",
+        "SPACES",
+        "MobileNetV2",
+        "NASBench101",
+        "NASBench201",
+        "NASBenchMacro",
+        "Proxyless",
+    ),
     "tasks": ("TASKS",),
     "tasks.images": ("ImageClassification", "ImageSet"),
     "tasks.language": ("LanguageModelling", "TextSet"),

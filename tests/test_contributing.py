@@ -135,7 +135,7 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
     truth, results = tmp_path / "truth.csv", tmp_path / "results"
     places = ["--results", str(results), "--device", "cpu"]
     supernet = ["--space", space, "--preset", "quick", "--epochs", "1", "--batch-size", "50"]
-    supernet += ["--filters", "3", "--train-images", "200", "--score-images", "100"]
+    supernet += ["--filters", "6", "--train-images", "200", "--score-images", "100"]
     supernet += ["--truth", str(truth), *places]
     with patch.dict(DATASETS, {"digits": few}):
         table = standalone_command.main(
@@ -157,7 +157,7 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
         alone = [retrain_command.main(retrain) for _ in range(2)]
         assert alone[0] == alone[1]
     settings = flat(ranked[0]["config"])
-    assert settings["filters"] == 3
+    assert settings["filters"] == 6
     for own in ("dataset", "preset", "K", "seed", "sharing"):
         del settings[own]
     size = Size("quick", "digits", settings, rows=("K1", "K2"))
@@ -165,7 +165,8 @@ def go_through_every_command(space: str, tmp_path: Path) -> None:
         path = write_study(results, STUDIES["own"], "tiny")
         assert build_report(results) == build_report(results) == [path.parent]
         text = (path.parent / "table9.md").read_text(encoding="utf-8")
-    assert re.search(r"K = 2 +\| -?[0-9]", text)
+    # Accuracies of so short a training may all be equal, losses are not.
+    assert re.search(r"K = 2 +\| \S+ +\| -?[0-9]", text)
 
 
 def use_dataset(name: str, tmp_path: Path) -> None:

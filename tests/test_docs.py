@@ -24,9 +24,9 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 READ = [*DOCS, ROOT / "README.md"]
 LONG = "# long"
 BLOCK = re.compile(r"^ *```(sh|python)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
-INLINE = re.compile(r"`((?:python -m )?benchmark\.[a-z]+ --?[^`]*|python -m benchmark\.[^`]*)`")
+INLINE = re.compile(r"`((?:python -m benchmark\.|benchmark\.\w+ -|kshot \w)[^`]*)`")
 # Whose options are read; a word in capitals stands for a name or a file.
-PROGRAM = re.compile(r"(?:\S*/)?python -m benchmark\.(\w+)(.*)|torchrun .*?-m benchmark\.(\w+)(.*)")
+PROGRAM = re.compile(r"(?:-m benchmark\.|\bkshot )(\w+)(.*)")
 
 
 def blocks(kind: str) -> list[tuple[str, str]]:
@@ -46,7 +46,7 @@ def commands(text: str) -> list[tuple[str, list[str]]]:
     for line in text.splitlines():
         match = PROGRAM.search(line.partition(" #")[0])
         if match:
-            found.append((match[1] or match[3], shlex.split(match[2] or match[4] or "")))
+            found.append((match[1], shlex.split(match[2])))
     return found
 
 
@@ -56,7 +56,7 @@ def every_command() -> list[tuple[str, str, list[str]]]:
     ]
     for path in READ:
         for text in INLINE.findall(path.read_text(encoding="utf-8")):
-            full = text if text.startswith("python") else f"python -m {text}"
+            full = f"-m {text}" if text.startswith("benchmark") else text
             found += [(path.name, program, words) for program, words in commands(full)]
     return found
 

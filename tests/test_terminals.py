@@ -88,6 +88,15 @@ def test_a_search_prints_what_it_found(
     assert name in one_line(shown)
 
 
+@pytest.mark.parametrize("terminal", ["ascii", "C locale"])
+def test_studies_are_listed_and_planned(terminal: str, tmp_path: Path) -> None:
+    listed = printed(terminal, "benchmark.study")
+    assert "table2 (tiny, cpu, paper): How accurate is what K-shot search finds" in listed
+    results = str(tmp_path / "λ")
+    planned = printed(terminal, "benchmark.study", "table9", "--dry-run", "--results", results)
+    assert "run K1, digits, seed 0: to do" in planned
+
+
 @pytest.mark.slow
 def test_a_retraining_prints_what_it_reached(tmp_path: Path) -> None:
     arch = write_arch(tmp_path / "λ.json")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.numbers import read_number, read_whole
 from benchmark.cli.text import read_path, split_list
+from benchmark.cli.version import code_version
 from kshot_core.names import check_one_of, did_you_mean
 
 _READERS: Mapping[type | None, Callable[[str], object]] = {
@@ -34,6 +36,9 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        if Path(sys.argv[0]).name == "kshot":
+            self.prog = self.prog.replace("python -m benchmark.", "kshot ")
+        self.add_argument("--version", action=_Version, help="version and commit, and end")
         for kind, read in _READERS.items():
             self.register("type", kind, _answering(read))
 
@@ -64,6 +69,18 @@ class Parser(argparse.ArgumentParser):
         known = [name.removeprefix("--") for name in _options(self)]
         near = did_you_mean(option.lstrip("-"), known, "--") or "; --help lists those it has"
         return f"{self.prog} has no option {option}{near}"
+
+
+class _Version(argparse.Action):
+    """Asks git for the commit only where somebody wants to know."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=settings.get("help"))
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print it, and end."""
+        sys.stdout.write(f"kshot-nas {code_version()}\n")
+        parser.exit()
 
 
 def one_of(option: str, value: str, allowed: Collection[str]) -> None:

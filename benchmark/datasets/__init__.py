@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.parser import one_of
+from benchmark.datasets._settings import DataSettings
 from benchmark.datasets.cifar import CifarSettings
 from benchmark.datasets.cifar10 import load_cifar10
 from benchmark.datasets.cifar100 import load_cifar100
@@ -20,7 +21,6 @@ from benchmark.datasets.imagenet16_120 import load_imagenet16_120
 from benchmark.datasets.splits import (
     Data,
     DataRequest,
-    DataSettings,
     ImageData,
     Splits,
     check_splits,

@@ -16,8 +16,6 @@ import torch
 from torch.nn import functional as F
 
 from benchmark.cli.errors import UserError
-from kshot_core.checks import check_at_least
-from kshot_core.settings import setting
 from kshot_core.tasks.batches import WHOLE, Part, ScoringBatches, TrainingBatches
 from kshot_core.tasks.images import ImageSet
 
@@ -265,18 +263,6 @@ class DataRequest:
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Settings that every data set has; one of a data set's own stands in its file."""
-
-    train_images: int = setting(0, "how many training images to use, the first ones; 0 for all")
-    split_seed: int = setting(0, "seed of the split where no published split file is found")
-
-    def __post_init__(self) -> None:
-        """Refuse impossible settings with ``ValueError``."""
-        check_at_least(self, {"train_images": 0, "split_seed": 0})
-
-
-@dataclass(frozen=True)
 class SplitPlan:
     """How NAS-Bench-201 cuts one list of images in two (Dong & Yang, ICLR 2020, section 2.2).
 
@@ -348,7 +334,7 @@ def _read_split(path: Path, plan: SplitPlan) -> tuple[list[int], list[int], str]
     try:
         lists = json.loads(content)
         kinds = [lists[key][0] for key in plan.keys]
-        parts = [[int(index) for index in lists[key][1]] for key in plan.keys]
+        parts = [[_index(index) for index in lists[key][1]] for key in plan.keys]
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         raise UserError(f"split file {path} is malformed: {wanted}") from None
     if kinds != ["int", "int"]:
@@ -363,6 +349,13 @@ def _read_split(path: Path, plan: SplitPlan) -> tuple[list[int], list[int], str]
             f"split file {path} does not name each of the {sum(plan.sizes)} images once: {wanted}"
         )
     return sorted(parts[0]), sorted(parts[1]), hashlib.sha256(content).hexdigest()
+
+
+def _index(value: object) -> int:
+    """A whole number, or its text; 1.5 and true are none. Raises ``ValueError``."""
+    if type(value) is int or (isinstance(value, str) and value.strip().isdecimal()):
+        return int(value)
+    raise ValueError(f"an index is a whole number, got {value!r}")
 
 
 def check_splits(splits: Splits) -> Splits:

@@ -17,12 +17,12 @@ import torch
 from benchmark.cli.board import Board
 from benchmark.cli.errors import DivergedJobError, UserError, lacks_memory
 from benchmark.cli.stopping import StoppedError
+from benchmark.cli.version import code_version
 from benchmark.config.arch_file import FoundArch, read_arch
 from benchmark.config.retrain import RetrainConfig
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import Data
-from benchmark.records.environment import code_version
 from benchmark.records.locks import BusyError
 from benchmark.retrain.execute import check_retraining, retrain_one
 from benchmark.search.execute import search_one, searched_space

@@ -6,7 +6,6 @@ import contextlib
 import platform
 import re
 import resource
-import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.version import commit
 
 _PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-learn", "nas-bench-201")
 
@@ -34,15 +34,6 @@ def describe(device: torch.device) -> dict[str, Any]:
         except metadata.PackageNotFoundError:
             described[package] = "absent"
     return described
-
-
-def code_version() -> str:
-    """Version and commit of this code, e.g. ``0.1.0, commit 3956fc8a1b2c``."""
-    try:
-        version = metadata.version("kshot-nas")
-    except metadata.PackageNotFoundError:
-        version = "not installed"
-    return f"{version}, commit {commit()}"
 
 
 def forget_peak_memory(device: torch.device) -> None:
@@ -94,14 +85,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or "unknown"
-
-
-def commit() -> str:
-    """The commit of this code, ``-dirty`` where files differ from it; or ``unknown``."""
-    folder = Path(__file__).resolve().parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()

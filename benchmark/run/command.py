@@ -42,10 +42,11 @@ from benchmark.records.files import check_writable
 from benchmark.records.load import read_runs
 from benchmark.run.execute import run_folder, run_one
 from benchmark.run.known import check_known, is_known
-from benchmark.run.own import notes, own_table
+from benchmark.run.own import notes, own_figure, own_table
 from benchmark.run.scores import rank_scores
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.together import divided, train_together
+from benchmark.views.pictures import own_style, save_figure
 from benchmark.workers.jobs import num_cores, run_all
 from benchmark.workers.relay import Relay, Tell, progress_of
 
@@ -161,7 +162,11 @@ def main(argv: Sequence[str] | None = None) -> list[dict[str, Any]]:
     for line in notes(runs, len(folders)):
         console.print(Text(line), style="bold", soft_wrap=True)
     console.print(own_table(runs))
-    console.print(Text(f"records: {results / 'records'}/"), style="bold")
+    # Beside the records, where they are of one data set and space: the runs asked for last.
+    picture = folders[0].parent.parent / "runs.png"
+    with own_style():
+        save_figure(own_figure(runs), picture)
+    console.print(Text(f"records: {results / 'records'}/, figure: {picture}"), style="bold")
     return records
 
 

@@ -1,4 +1,4 @@
-"""The table that a command prints of its own runs, and of nothing else that lies in results."""
+"""The table and the figure of a command's own runs, and of nothing else that lies in results."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 
 import pandas as pd
+from matplotlib.figure import Figure
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.records.environment import commit
+from benchmark.cli.version import commit
 from benchmark.records.origins import disagreements
 from benchmark.views.ranks import (
     AGREEMENT,
@@ -21,6 +22,7 @@ from benchmark.views.ranks import (
     steps,
     tau,
 )
+from benchmark.views.scatter import scatter
 from benchmark.views.values import MISSING, Estimate
 
 HEADINGS = ("sharing", "tau-b (%)", "by −loss (%)", "95 %", "steps", "n")
@@ -49,6 +51,20 @@ def own_table(runs: pd.DataFrame) -> Table:
         if not math.isnan(value):
             table.add_row(*map(Text, (name, f"{100 * value:.1f}", *[MISSING] * 4)))
     return table
+
+
+def own_figure(runs: pd.DataFrame) -> Figure:
+    """Predicted against true score by sharing and K, of the first seed of each, eight at most.
+
+    Args:
+        runs: as for ``own_table``.
+
+    Raises:
+        UserError: the predictions of a run are damaged.
+    """
+    dataset = runs.iloc[0]["config.dataset"]
+    groups = runs.groupby(["config.sharing", "config.K"], sort=False)
+    return scatter([(f"{dataset}: {_name(*key)}", own.iloc[0]) for key, own in groups])
 
 
 def notes(runs: pd.DataFrame, num: int) -> list[str]:
@@ -82,9 +98,12 @@ def _lines(runs: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], float]]:
     for (sharing, K), own in runs.groupby(["config.sharing", "config.K"], sort=False):
         value, (low, high) = tau(own), interval(own)
         ends = MISSING if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
-        name = str(sharing) if str(sharing).startswith("scores-") else f"{sharing} K={K}"
-        cells = (name, _percent(value), _percent(by_loss(own)), ends)
+        cells = (_name(sharing, K), _percent(value), _percent(by_loss(own)), ends)
         yield (*cells, steps(own) or MISSING, str(len(own))), value.mean
+
+
+def _name(sharing: object, K: object) -> str:
+    return str(sharing) if str(sharing).startswith("scores-") else f"{sharing} K={K}"
 
 
 def _percent(value: Estimate) -> str:

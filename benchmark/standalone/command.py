@@ -264,6 +264,41 @@ def _table(
 
 def main(argv: Sequence[str] | None = None) -> TruthTable:
     """Run the program; returns the table made."""
+    recipe = StandaloneRecipe()
+    given = _parser().parse_args(argv)
+    least = {"seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
+    for name, smallest in least.items():
+        if getattr(given, name) < smallest:
+            option = "--" + name.replace("_", "-")
+            raise UserError(f"{option} must be at least {smallest}, got {getattr(given, name)}")
+    if given.gradient_clip < 0:
+        raise UserError(f"--gradient-clip must be 0 or more, got {given.gradient_clip}")
+    if given.jobs is not None and given.jobs < 1:
+        raise UserError(f"--jobs must be at least 1, got {given.jobs}")
+    if given.to.exists():
+        raise UserError(f"{given.to} exists already; move it away or choose another --to")
+    config = StandaloneConfig(
+        dataset=given.dataset,
+        num_archs=given.archs,
+        num_seeds=given.seeds,
+        space=_space(given_settings(given, _SPACE.known())),
+        fleet=given.fleet,
+        recipe=dataclasses.replace(
+            recipe,
+            epochs=given.epochs,
+            batch_size=given.batch_size,
+            learning_rate=given.learning_rate,
+            gradient_clip=given.gradient_clip,
+        ),
+    )
+    device = environment.choose_device(given.device)
+    jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
+    table = make_truth(config, given.to, jobs, given.data, device)
+    print(f"{given.to}: {config.num_archs} architectures, {config.num_seeds} seeds each")
+    return table
+
+
+def _parser() -> Parser:
     recipe, defaults = StandaloneRecipe(), StandaloneConfig()
     parser = Parser(
         prog="python -m benchmark.standalone",
@@ -305,34 +340,4 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
     group = parser.add_argument_group("search space (default: NAS-Bench-201, narrow)")
     add_settings(group, _SPACE.known())
-    given = parser.parse_args(argv)
-    least = {"seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
-    for name, smallest in least.items():
-        if getattr(given, name) < smallest:
-            option = "--" + name.replace("_", "-")
-            raise UserError(f"{option} must be at least {smallest}, got {getattr(given, name)}")
-    if given.gradient_clip < 0:
-        raise UserError(f"--gradient-clip must be 0 or more, got {given.gradient_clip}")
-    if given.jobs is not None and given.jobs < 1:
-        raise UserError(f"--jobs must be at least 1, got {given.jobs}")
-    if given.to.exists():
-        raise UserError(f"{given.to} exists already; move it away or choose another --to")
-    config = StandaloneConfig(
-        dataset=given.dataset,
-        num_archs=given.archs,
-        num_seeds=given.seeds,
-        space=_space(given_settings(given, _SPACE.known())),
-        fleet=given.fleet,
-        recipe=dataclasses.replace(
-            recipe,
-            epochs=given.epochs,
-            batch_size=given.batch_size,
-            learning_rate=given.learning_rate,
-            gradient_clip=given.gradient_clip,
-        ),
-    )
-    device = environment.choose_device(given.device)
-    jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
-    table = make_truth(config, given.to, jobs, given.data, device)
-    print(f"{given.to}: {config.num_archs} architectures, {config.num_seeds} seeds each")
-    return table
+    return parser

@@ -77,7 +77,9 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     data = write_all(path)
     table = study.tables[0]
     shown = to_markdown(table, table.build(data), common_text(data.common))
-    console.print(Text(shown), soft_wrap=True)
+    for line in shown.splitlines():
+        # A table's lines stay whole; its notes are broken between words.
+        console.print(Text(line), soft_wrap=line.startswith("|"))
     console.print(Text(study.answer(data)))
     console.print(Text(f"study: {path.parent}/"), style="bold")
     # Its library takes a while to import.

@@ -30,9 +30,10 @@ def draw_dots(panel: Axes, values: Mapping[str, NDArray[np.float64]], xlabel: st
         if not len(one):
             continue
         found = Estimate.of(one)
+        # A single job has no spread: no bar.
         panel.errorbar(
-            [found.mean], [place], xerr=np.nan_to_num([found.sd]), fmt="|", markersize=14,
-            capsize=3, color=NEUTRAL,
+            [found.mean], [place], xerr=[found.sd], fmt="|", markersize=14, capsize=3,
+            color=NEUTRAL,
         )  # fmt: skip
         panel.scatter(one, [place] * len(one), s=22, color=COLOURS[0], zorder=3)
     panel.set_yticks(list(places), list(values))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from benchmark.study.definition import Row, StudyData
@@ -28,7 +27,7 @@ class Line:
 
 
 def accuracy_lines(data: StudyData, lines: Sequence[Line], xlabel: str) -> Figure:
-    """Points are single searches, lines their mean, bars the sample standard deviation.
+    """Points are single searches, lines their mean, bars the sample standard deviation, if any.
 
     Raises:
         FigureUnavailableError: nothing was retrained yet.
@@ -44,7 +43,7 @@ def accuracy_lines(data: StudyData, lines: Sequence[Line], xlabel: str) -> Figur
         look = looks[line.label]
         panel.errorbar(
             [at for at, _ in found], [one.mean for one in estimates],
-            np.nan_to_num([one.sd for one in estimates]), capsize=3, label=line.label, **look,
+            [one.sd for one in estimates], capsize=3, label=line.label, **look,
         )  # fmt: skip
         for at, values in found:
             panel.scatter([at] * len(values), values, s=9, alpha=0.5, color=look["color"])

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
 from benchmark.config.job import check_used
 from benchmark.config.options import (
@@ -119,7 +120,7 @@ def _show(console: Console, supernets: Sequence[Kept]) -> list[Path]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m benchmark.train",
         description="Train K-shot supernets and keep them for benchmark.run and benchmark.search, "
         "which train nothing then. With no option at all: K = 1 and K = 8 on the embedded data "

@@ -1,6 +1,6 @@
 """The truth table's file format: column names, text in and out, and every check of its content.
 
-``benchmark/ground_truth.py`` describes the format; users of a table need that module only.
+``benchmark/truth/table.py`` describes the format; users of a table need that module only.
 """
 
 from __future__ import annotations

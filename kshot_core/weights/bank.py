@@ -173,8 +173,8 @@ class KShot(nn.Module):
     def forward_many(self, x: Tensor, archs: Sequence[Arch], codes: Tensor) -> Tensor:
         """Run m paths, each with its own code and its own images.
 
-        In one pass where the network can do that (``kshot_core/many.py``): what paths have in
-        common then costs one kernel. Otherwise one by one; equal up to rounding.
+        In one pass where the network can do that (``kshot_core/weights/many.py``): what paths have
+        in common then costs one kernel. Otherwise one by one; equal up to rounding.
 
         Args:
             x: images (m, B, ...), an expanded tensor where all paths share them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,8 +51,11 @@ class Work:
     def to_dict(self) -> dict[str, Any]:
         return self.settings
 
-    def defaults(self) -> dict[str, Any]:
-        return {}
+    def flat(self) -> dict[str, Any]:
+        return self.settings
+
+    def read(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(values)
 
     def run_id(self) -> str:
         return self.id
@@ -357,7 +360,7 @@ def test_other_errors_of_a_program_stay_what_they_are() -> None:
         ("config__stages", "zzz"),
         ("config__factors", "wide"),
         ("config__num_groups", "many"),
-        ("config__affine", 1),
+        ("config__batch_norm", 1),
         ("config__epochs", None),
         ("config__max_flops", -1e300 * 1e300),
         ("best__arch", "zzz"),

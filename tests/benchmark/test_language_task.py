@@ -79,6 +79,8 @@ def test_it_is_trained_ranked_by_perplexity_and_reported(
     assert set(record["controls"]) == {"live_convolutions"}
     printed = capsys.readouterr().out
     assert "letters: 12 archs by perplexity, lower is better, against" in printed
+    # The figure of its own runs lies where its records are.
+    assert (results / "records" / "letters" / "recurrent" / "runs.png").is_file()
     # Nothing is trained or scored again.
     assert run_command(command) == [record]
     (row,) = load_records(results).to_dict("records")

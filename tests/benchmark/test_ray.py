@@ -54,6 +54,7 @@ def nodes() -> Iterator[Any]:
         # A busy machine starts processes slowly.
         "_system_config": {
             "worker_register_timeout_seconds": 600,
+            "health_check_timeout_ms": 60_000,
             "prestart_worker_first_driver": False,
             "enable_worker_prestart": False,
         },
@@ -197,18 +198,6 @@ def test_bad_options_are_one_line(given: list[str], message: str, tmp_path: Path
     with pytest.raises(UserError, match=message):
         main(options(tmp_path, *given))
     assert not any(tmp_path.iterdir())
-
-
-@pytest.mark.nightly
-def test_tiny_jobs_cost_less_than_fifty_milliseconds_each(nodes: Any, tmp_path: Path) -> None:
-    settings = ClusterSettings(nodes.address)
-    with Cluster(settings, tmp_path, [], version, lambda event: None) as cluster:
-        task = partial(_tiny, cluster.tell())
-        list(each(cluster, task, range(8), lambda: None))
-        started = time.monotonic()
-        assert len(list(each(cluster, task, range(500), lambda: None))) == 500
-        took = time.monotonic() - started
-    assert took < 500 * 0.05, f"500 jobs in {took:.2f} s"
 
 
 def test_a_study_on_a_cluster_survives_a_node_and_equals_one_of_this_machine(

@@ -64,7 +64,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = STUDIES["table9"]
     for job in jobs_of(study, "tiny"):
         if job.row in ("K1", "K2"):
-            write_run(results, job.config.to_dict())
+            write_run(results, job.config.flat())
     path = write_study(results, study, "tiny")
     (path.parent / "scatter.png").write_bytes(b"drawn elsewhere")
     write_run(results, {"K": 8, "seed": 3})

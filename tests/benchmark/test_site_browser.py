@@ -25,6 +25,7 @@ FOUND = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(FOUND is None, reason=f"none of {', '.join(NAMES)} is installed")
 SPACE = NASBench201()
 TIMEOUT = 120_000
+SELECTED = 'one.get_model_by_name("archs")?.selected.indices.length'
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +178,11 @@ def test_score_rank_and_brush_of_all_architectures(site: Path, page: Any) -> Non
     top = place_of(page, int(scores["loss"].argmin()))
     assert abs(top["x"] - before["x"]) < 20
     # A box around the best.
-    page.mouse.move(top["x"] - 40, top["y"] + 40)
+    page.mouse.move(top["x"] - 200, top["y"] + 60)
     page.mouse.down()
-    page.mouse.move(top["x"] + 6, top["y"] - 10, steps=4)
+    page.mouse.move(top["x"] + 6, top["y"] - 60, steps=4)
     page.mouse.up()
+    page.wait_for_function(f"Bokeh.documents.some((one) => {SELECTED} > 1)")
     page.wait_for_function(
         "document.getElementById('chosen').textContent.includes('architectures')"
     )

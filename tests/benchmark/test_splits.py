@@ -95,6 +95,8 @@ def test_a_drawn_split_follows_its_seed_and_says_so() -> None:
         ('{"train": ["int", ["0"]]}', "malformed"),
         ('{"train": ["int", ["zero"]], "valid": ["int", ["1"]]}', "malformed"),
         ('{"train": ["int", [Infinity]], "valid": ["int", ["1"]]}', "malformed"),
+        ('{"train": ["int", [1.5]], "valid": ["int", ["1"]]}', "malformed"),
+        ('{"train": ["int", [true]], "valid": ["int", ["1"]]}', "malformed"),
         ('{"train": ["str", ["0"]], "valid": ["int", ["1"]]}', "lists 'str' and 'int'"),
         ('{"train": ["int", ["0"]], "valid": ["int", ["1"]]}', r"lists \(1, 1\), not \(20, 20\)"),
         (indices(HALVES, [*range(20)], [*range(1, 21)]), "each of the 40 images once"),

@@ -347,11 +347,19 @@ def test_a_genotype_that_is_none_of_this_space_is_refused(case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def _pair_of_number(number: int) -> Arch:
+    return tuple(number if num == 10 else 0 for num in SPACE.num_choices)
+
+
 def test_none_is_refused_where_there_is_no_zero_operation() -> None:
     text = V2.replace("dil_conv_3x3", "none")
     assert NONE in SPACE.from_string(text)
+    seven = replace(SPACE, zero=False)
     with pytest.raises(ValueError, match="without its zero operation has no none"):
-        replace(SPACE, zero=False).from_string(text)
+        seven.from_string(text)
+    # The pairs of node 5 are ten, so a pair may have the number that none has.
+    for arch in [tuple(num - 1 for num in seven.num_choices), _pair_of_number(NONE)]:
+        assert seven.from_string(seven.to_string(arch)) == arch == seven.canonical(arch)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flat
 from benchmark.records.files import sha256, write_atomically, write_json, write_text
 from benchmark.records.load import read_runs, record_paths
 from benchmark.records.load_searches import load_retrained, load_searches
@@ -110,7 +111,7 @@ def _runs(results: Path) -> pd.DataFrame:
 def _own(row: Mapping[str, Any]) -> dict[str, Any]:
     """A record's row as it was before others beside it gave it gaps and made its counts floats."""
     record = json.loads((Path(row["path"]) / "record.json").read_text(encoding="utf-8"))
-    config = {f"config.{name}": value for name, value in record["config"].items()}
+    config = {f"config.{name}": value for name, value in flat(record["config"]).items()}
     return {name: value for name, value in row.items() if not name.startswith("config.")} | config
 
 

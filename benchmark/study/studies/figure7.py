@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.study.definition import Picture, Row, Study, StudyData, Table
 from benchmark.study.found import PAPER_NOTE, RETRAINED_NOTE, accuracy_cells, answer, row_named
@@ -35,7 +36,8 @@ def _table(data: StudyData) -> pd.DataFrame:
         for length in _LENGTHS:
             row = row_named(data, f"K{K}-{length}")
             found = accuracy_cells(data, row, ("top1",))
-            label = f"{_epochs_of(data, row)} epochs"
+            num = _epochs_of(data, row)
+            label = f"{num} epoch" + "s" * (num != 1)
             cells |= {label: found["top1"], f"{label}_sd": found["top1_sd"]}
             nums.append(found["n"])
         cells["n"] = nums[0] if len(set(nums)) == 1 else ", ".join(nums)
@@ -48,7 +50,9 @@ def _figure(data: StudyData) -> Figure:
     for K in _COPIES:
         rows = [row_named(data, f"K{K}-{length}") for length in _LENGTHS]
         lines.append(Line(f"K = {K}", [(_epochs_of(data, row), row) for row in rows]))
-    return accuracy_lines(data, lines, "epochs of the supernet")
+    drawing = accuracy_lines(data, lines, "epochs of the supernet")
+    drawing.axes[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    return drawing
 
 
 STUDY = Study(

@@ -66,6 +66,11 @@ def choices_of(cell: Cell) -> Arch:
     return tuple(choices)
 
 
+def has_none(cell: Cell) -> bool:
+    """Whether an operation of the cell is ``none``."""
+    return any(choice == NONE for node in cell for _, choice in node)
+
+
 def live(cell: Cell, inputs: tuple[bool, bool] = (True, True)) -> Cell:
     """The edges that carry something of the cell's inputs: not ``none``, nor from a node of none.
 

@@ -37,6 +37,7 @@ from kshot_core.spaces.darts.genotype import (
     Cell,
     cell_of,
     choices_of,
+    has_none,
     live,
     read,
     representative,
@@ -153,8 +154,6 @@ class DARTS:
 
     def canonical(self, arch: Arch) -> Arch:
         """``arch`` with ``none`` on every edge that carries nothing, from the earliest nodes."""
-        if NONE not in check_arch(arch, self.num_choices):
-            return arch
         normal, reduction = self.cells(arch)
         return choices_of(representative(normal)) + choices_of(representative(reduction))
 
@@ -230,10 +229,9 @@ class DARTS:
         The two edges of a node may stand in either order.
         """
         normal, reduction = read(text)
-        arch = choices_of(normal) + choices_of(reduction)
-        if not self.zero and NONE in arch:
+        if not self.zero and (has_none(normal) or has_none(reduction)):
             raise ValueError(f"a space without its zero operation has no none, got {text[:60]!r}")
-        return arch
+        return choices_of(normal) + choices_of(reduction)
 
     def drawing(self, arch: Arch) -> tuple[Graph, Graph]:
         """Both cells: their two inputs, four nodes, and the output that joins these."""
