@@ -12,25 +12,39 @@ def quick(dataset: str) -> dict[str, Any]:
     """A look at the whole pipeline in minutes on a laptop.
 
     For ``digits`` the network is the one its truth was trained with (8 channels, one cell a
-    stage), so predictions and truth are about the same architectures. On other data sets it is a
-    narrow one-cell supernet for a few epochs: good for trying things out, not for publishing.
+    stage), so predictions and truth are about the same architectures; copies get as many weight
+    steps as one does, and codes that differ from the first step (studies ``codes``, ``recipe``).
+    On other data sets it is a narrow one-cell supernet for a few epochs: good for trying things
+    out, not for publishing.
     """
     settings: dict[str, Any] = {
         "channels": 8,
         "cells": 1,
         "batch_size": 64,
         "learning_rate": 0.05,
-        "epochs": 4,
-        "warmup_epochs": 1,
         "score_images": 1000,
         "score_batch_size": 250,
-        "track_every": 1,
         "track_archs": 50,
         "num_seeds": 1,
     }
-    if dataset != "digits":
-        settings |= {"archs": 500, "train_images": 10_000}
-    return settings
+    if dataset == "digits":
+        return settings | {
+            "sampler": "balanced",
+            "epochs": 6,
+            "warmup_epochs": 0,
+            "simplex_batches": "extra",
+            "simplex_every": 4,
+            "num_groups": 8,
+            "output_scale": 10.0,
+            "track_every": 2,
+        }
+    return settings | {
+        "epochs": 4,
+        "warmup_epochs": 1,
+        "track_every": 1,
+        "archs": 500,
+        "train_images": 10_000,
+    }
 
 
 def proxy(dataset: str) -> dict[str, Any]:

@@ -47,6 +47,11 @@ class SearchConfig(Job):
         """Refuse unknown names and impossible numbers, one clear line each."""
         one_of("--method", self.method, METHODS)
         one_of("--ensemble", self.ensemble, ENSEMBLES)
+        if self.method != "random":
+            try:
+                self.search.check_parents()
+            except ValueError as error:
+                raise UserError(f"--{error}") from None
         for name in ("max_flops", "min_flops", "max_params"):
             if not 0 <= getattr(self, name) < float("inf"):
                 value = getattr(self, name)

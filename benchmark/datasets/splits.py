@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
-from torch.nn import functional as F
 
 from benchmark.cli.errors import UserError
+from benchmark.datasets.shrinking import square_means
 from kshot_core.tasks.batches import WHOLE, Part, ScoringBatches, TrainingBatches
 from kshot_core.tasks.images import ImageSet
 
@@ -112,11 +112,11 @@ class Splits:
                 f"--image-size of {self.name} is one of {', '.join(allowed)}, or 0 for its own "
                 f"{side} pixels, got {size}"
             )
-        tests = None if self.test_images is None else _box(self.test_images, side // size)
+        tests = None if self.test_images is None else square_means(self.test_images, side // size)
         return dataclasses.replace(
             self,
-            train_images=_box(self.train_images, side // size),
-            valid_images=_box(self.valid_images, side // size),
+            train_images=square_means(self.train_images, side // size),
+            valid_images=square_means(self.valid_images, side // size),
             test_images=tests,
             crop_padding=self.crop_padding * size // side,
             description={**self.description, "pixels": f"{size}x{size}, means of squares"},
@@ -146,12 +146,6 @@ class Splits:
         if self.test_images is None or self.test_labels is None:
             raise UserError(f"{self.name} has no test images here; retrain on another --dataset")
         return ImageSet(self.test_images, self.test_labels, self.mean, self.std, device=device)
-
-
-def _box(images: Tensor, factor: int) -> Tensor:
-    """Images uint8 (B, C, H, W) with every square of ``factor`` pixels a side as its mean."""
-    chunks = [F.avg_pool2d(part.float(), factor) for part in torch.split(images, 10_000)]
-    return torch.cat([chunk.round().to(torch.uint8) for chunk in chunks])
 
 
 class Data(Protocol):

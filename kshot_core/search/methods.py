@@ -72,15 +72,18 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        check_at_least(self, {"population": 1, "generations": 1})
-        if not 1 <= self.parents <= self.population:
-            raise ValueError(
-                f"parents must be 1 to the population of {self.population}, got {self.parents}"
-            )
+        check_at_least(self, {"population": 1, "generations": 1, "parents": 1})
         if not 0 < self.mutation <= 1:
             raise ValueError(f"mutation must be above 0 and at most 1, got {self.mutation}")
         if not 0 <= self.crossover_share <= 1:
             raise ValueError(f"crossover_share must be 0 to 1, got {self.crossover_share}")
+
+    def check_parents(self) -> None:
+        """Refuse more parents than survivors with ``ValueError``; random search has none."""
+        if self.parents > self.population:
+            raise ValueError(
+                f"parents must be 1 to the population of {self.population}, got {self.parents}"
+            )
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,7 @@ def nsga2(
     reads: Reads = nothing,
 ) -> Iterator[list[Evaluated]]:
     """The paper's search; see ``Method``."""
+    settings.check_parents()
     return _nsga2(_Search(space, score, limits, settings, known, reads))
 
 

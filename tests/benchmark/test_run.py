@@ -113,7 +113,7 @@ WRONG = {
     "unknown encoding": (["--encoding", "two-hot"], "--encoding is one of raw"),
     "one-shot with K = 4": (["--sharing", "one-shot", "--K", "4"], "one copy"),
     "one architecture": (["--archs", "1"], "at least 2"),
-    "batch too small": (["--batch-size", "16"], "fewer than 2 images"),
+    "batch too small": (["--batch-size", "8"], "fewer than 2 images"),
     "rate below zero": (["--learning-rate", "-1"], "--learning-rate must be above 0"),
     "unknown schedule": (["--schedule", "both"], "--schedule is one of"),
     "another space's": (

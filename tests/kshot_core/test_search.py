@@ -389,8 +389,7 @@ def test_scores_must_be_as_many_as_architectures(method: str) -> None:
     [
         ({"population": 0}, "population must be at least 1, got 0"),
         ({"generations": 0}, "generations must be at least 1, got 0"),
-        ({"population": 10}, "parents must be 1 to the population of 10, got 20"),
-        ({"parents": 0}, "parents must be 1 to"),
+        ({"parents": 0}, "parents must be at least 1, got 0"),
         ({"mutation": 0.0}, "mutation must be above 0 and at most 1"),
         ({"mutation": float("nan")}, "mutation must be"),
         ({"crossover_share": 1.1}, "crossover_share must be 0 to 1, got 1.1"),
@@ -399,6 +398,13 @@ def test_scores_must_be_as_many_as_architectures(method: str) -> None:
 def test_impossible_settings_are_refused(values: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SearchSettings(**values)  # type: ignore[arg-type]
+
+
+def test_more_parents_than_survivors_are_refused_where_there_are_parents() -> None:
+    few = SearchSettings(population=10, generations=1)
+    with pytest.raises(ValueError, match="parents must be 1 to the population of 10, got 20"):
+        nsga2(MOBILE, priced.scorer(MOBILE), Limits(), few)
+    assert [len(one) for one in random_search(MOBILE, priced.scorer(MOBILE), Limits(), few)] == [10]
 
 
 def test_one_architecture_a_generation_is_a_search_too() -> None:

@@ -45,10 +45,7 @@ STUDY = Study(
             "macro", "Tau-b on NAS-Bench-Macro", ranking.table, ranking.LABELS, ranking.NOTES,
             decimals=1, formats={"p_value": ".2g"},
         ),
-        Table(
-            "differences", "Differences from K = 1", differences.table, differences.LABELS,
-            differences.NOTES, decimals=1, formats=differences.FORMATS,
-        ),
+        differences.differences_from("K = 1"),
     ),
     figures=(
         Picture("rows", "Tau-b of each row, a dot a run.", rows.figure),

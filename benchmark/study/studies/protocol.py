@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmark.study.definition import Picture, Row, Size, Study, Table
 from benchmark.study.figures import rows
-from benchmark.study.studies.codes import EMBEDDED
 from benchmark.study.tables import differences, ranking
 
 STUDY = Study(
@@ -29,10 +28,13 @@ STUDY = Study(
         "tiny": Size(
             "quick",
             "digits",
-            {**EMBEDDED, "epochs": 1, "train_images": 5_000, "archs": 60, "score_images": 250},
+            {
+                "epochs": 1, "train_images": 5_000, "archs": 60, "score_images": 250,
+                "track_every": 0,
+            },
             rows=("base", "uniform", "narrow"),
         ),
-        "cpu": Size("quick", "digits", EMBEDDED, seeds=(0, 1, 2)),
+        "cpu": Size("quick", "digits", seeds=(0, 1, 2)),
         "paper": Size(
             "paper",
             "cifar10",
@@ -53,10 +55,7 @@ STUDY = Study(
             "protocol", "Tau-b by protocol", ranking.table, ranking.LABELS, ranking.NOTES,
             decimals=1, formats={"p_value": ".2g"},
         ),
-        Table(
-            "differences", "Differences from the first protocol", differences.table,
-            differences.LABELS, differences.NOTES, decimals=1, formats=differences.FORMATS,
-        ),
+        differences.differences_from("the first protocol"),
     ),
     figures=(Picture("rows", "Tau-b of each protocol, a dot a run.", rows.figure),),
 )  # fmt: skip

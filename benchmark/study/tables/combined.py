@@ -97,6 +97,10 @@ def _ranked(data: StudyData, parts: Sequence[str]) -> list[tuple[Scores, Scores]
     own = [part for part in parts if part != PARAMETERS]
     if not runs or any(part not in runs for part in own):
         return []
+    # A run says which space its architectures are of; a table of scores need not.
+    trained = [row.name for row in data.rows if row.name in runs and "scores" not in row.settings]
+    if PARAMETERS in parts and not trained:
+        return []
     # Scores that nothing was trained for go with every seed.
     seeds = sorted(set.union(*(set(runs[part]["seed"]) for part in own)) if own else {0})
     carrier = own[0] if own else next(iter(runs))
@@ -107,7 +111,7 @@ def _ranked(data: StudyData, parts: Sequence[str]) -> list[tuple[Scores, Scores]
         ranks = []
         for part in parts:
             if part == PARAMETERS:
-                scores = _parameters(chosen[carrier], first["index"])
+                scores = _parameters(Path(runs[trained[0]]["path"].iloc[0]), first["index"])
             else:
                 scores = _scores(load_predictions(chosen[part]), first["index"])
             ranks.append(rankdata(scores))

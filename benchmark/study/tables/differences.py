@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from benchmark.study.definition import Row, StudyData
+from benchmark.study.definition import Row, StudyData, Table
 from benchmark.study.paired import Difference
 from benchmark.study.ranked import NAMES, datasets, groups, on
 from benchmark.views.ranks import METRIC, agreement, controls, each_by_loss
@@ -19,17 +19,16 @@ LABELS = {
     "dataset": "data set",
     "name": "",
     "accuracy": "by accuracy",
-    "accuracy_interval": "95 %",
-    "accuracy_p": "p",
+    "accuracy_interval": "95 %, accuracy",
+    "accuracy_p": "p, accuracy",
     "loss": "by −loss",
-    "loss_interval": "95 %",
-    "loss_p": "p",
+    "loss_interval": "95 %, −loss",
+    "loss_p": "p, −loss",
 }
 NOTES = (
     "Points of tau-b more (+) or less (−) than the first row; pairs have the seed in common.",
     "95 %, p: of the mean over pairs, Student's paired t-test.",
 )
-FORMATS = {"accuracy_p": ".2g", "loss_p": ".2g"}
 
 
 def table(data: StudyData) -> pd.DataFrame:
@@ -47,6 +46,20 @@ def table(data: StudyData) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(lines)
     return frame.drop(columns="dataset") if len(every) == 1 else frame
+
+
+def differences_from(what: str) -> Table:
+    """The table, for a study whose first row is ``what``."""
+    return Table(
+        "differences",
+        f"Differences from {what}",
+        table,
+        LABELS,
+        NOTES,
+        decimals=1,
+        formats={"accuracy_p": ".2g", "loss_p": ".2g"},
+        for_programs=("accuracy_p",),
+    )
 
 
 def differences(data: StudyData, dataset: str, row: Row) -> dict[str, Difference]:

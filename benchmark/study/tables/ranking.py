@@ -60,8 +60,11 @@ def table(data: StudyData) -> pd.DataFrame:
 
 def _block(data: StudyData, dataset: str) -> list[dict[str, object]]:
     runs, head = on(data, dataset), {"dataset": NAMES.get(dataset, dataset)}
-    first = of_row(runs, data.rows[0])
-    lines = [{**head, **_line(row, dataset, of_row(runs, row), first)} for row in data.rows]
+    own = [of_row(runs, row) for row in data.rows]
+    lines = [
+        {**head, **_line(row, dataset, one, own[0])}
+        for row, one in zip(data.rows, own, strict=True)
+    ]
     if not len(runs):
         return lines
     untrained = {**controls(runs), AGREEMENT: agreement(runs)}
