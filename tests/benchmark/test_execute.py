@@ -157,7 +157,7 @@ def interrupted(results: Path, truth: Path) -> Path:
     """A run stopped after its first checkpoint; returns its folder."""
 
     def kill(stage: str, done: int, total: int) -> None:
-        if done == 2:
+        if done == 1:
             raise Killed
 
     with pytest.raises(Killed):

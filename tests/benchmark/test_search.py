@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -203,16 +204,20 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
 
     with pytest.raises(InterruptedError):
         run_tiny(tiny(), tmp_path, progress=kill)
-    (path,) = tmp_path.glob("searches/*/*/*/*/evaluated.csv")
-    whole = path.read_text(encoding="utf-8")
+    (path,) = tmp_path.glob("searches/*/*/*/*/evaluated.partial")
+    whole = path.read_text(encoding="utf-8").partition("\n")[2]
     for text, message in {
-        "number,arch\n0,id\n": "evaluated.csv is damaged",
-        whole.replace("k3", "k9"): "evaluated.csv is damaged",
+        "number,arch\n0,id\n": r"evaluated\.partial is damaged",
+        whole.replace("k3", "k9"): r"evaluated\.partial is damaged",
         "\n".join(whole.splitlines()[:3]).replace(",1,", ",2,"): "of another search",
     }.items():
-        path.write_text(text, encoding="utf-8")
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        path.write_text(f"{digest}\n{text}", encoding="utf-8")
         with pytest.raises(UserError, match=message):
             run_tiny(tiny(), tmp_path)
+    path.write_text(f"{'0' * 64}\n{whole}", encoding="utf-8")
+    with pytest.raises(UserError, match="its checksum is another"):
+        run_tiny(tiny(), tmp_path)
     path.unlink()
     (weights,) = tmp_path.glob("supernets/*/*/*/*/supernet.safetensors")
     weights.write_bytes(weights.read_bytes()[:-100])

@@ -114,7 +114,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> list[Kept]:
     going.path.mkdir(parents=True)
     going.save_progress(half)
     keep(going.path / PARTIAL, going.load_progress)
-    scoring = RunFolder(root / "going", TINY, "nasbench201")
+    scoring = RunFolder(root / "going", TINY)
     scoring.path.mkdir(parents=True)
     scoring.save_scores(np.arange(8.0).reshape(4, 2))
     keep(scoring.path / "scores.safetensors", scoring.load_scores)
