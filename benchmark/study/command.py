@@ -22,7 +22,7 @@ from benchmark.records.environment import choose_device
 from benchmark.study.definition import SCALES, Study
 from benchmark.study.execute import check_study, run_study, scores_to_make
 from benchmark.study.file import write_study
-from benchmark.study.page import common_text
+from benchmark.study.page import common_text, warning_lines
 from benchmark.study.plan import Step, plan
 from benchmark.study.render import to_markdown
 from benchmark.study.roofline import roofline_lines
@@ -82,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     path = write_study(results, study, given.scale)
     data = write_all(path)
     table = study.tables[0]
+    for line in warning_lines(data):
+        console.print(Text(line.replace("**", "")), style="bold", soft_wrap=True)
     shown = to_markdown(table, table.build(data), common_text(data.common))
     for line in shown.splitlines():
         # A table's lines stay whole; its notes are broken between words.
