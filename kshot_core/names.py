@@ -31,7 +31,7 @@ def did_you_mean(name: str, names: Collection[str], prefix: str = "") -> str:
     return "" if found is None else f"; did you mean {prefix}{found}?"
 
 
-def check_one_of(what: str, value: str, allowed: Collection[str]) -> None:
+def check_one_of(what: str, value: object, allowed: Collection[str]) -> None:
     """Raise ``ValueError`` when ``value`` is none of the names allowed, with the nearest one.
 
     Args:
@@ -39,11 +39,11 @@ def check_one_of(what: str, value: str, allowed: Collection[str]) -> None:
         value: what came.
         allowed: the names there are; an empty one is not listed.
     """
-    if value not in allowed:
+    # A file may hold anything where a name should be, a list too, which is no key.
+    if not isinstance(value, str) or value not in allowed:
         names = [name for name in allowed if name]
-        raise ValueError(
-            f"{what} is one of {', '.join(names)}, got {value!r}{did_you_mean(value, names)}"
-        )
+        meant = did_you_mean(value, names) if isinstance(value, str) else ""
+        raise ValueError(f"{what} is one of {', '.join(names)}, got {value!r:.200}{meant}")
 
 
 def _plain(name: str) -> str:

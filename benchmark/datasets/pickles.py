@@ -153,5 +153,5 @@ def load_restricted(
         ) from None
     # pickle documents that a corrupt file may raise any exception whatsoever.
     except Exception as error:  # noqa: BLE001
-        reason = f"{type(error).__name__}: {error}"[:200]
+        reason = " ".join(f"{type(error).__name__}: {error}"[:200].split())
         raise UserError(f"{name}: cut short or corrupt ({reason}); {remedy}") from None

@@ -188,9 +188,9 @@ def make_truth(
         UserError: results of another config lie in the same place, or they are damaged.
     """
     partial_path = to.with_name(to.name + ".partial.jsonl")
-    results = _load_partial(partial_path, config)
-    # Once here, so that a download happens once, and fails early.
+    # Once here, so that a download happens once, and fails early, with nothing written.
     space, _, _ = _examples(config.dataset, data, device, config.space)
+    results = _load_partial(partial_path, config)
     archs = draw_archs(config.num_archs, space)
     work = [(arch, seed) for arch in archs for seed in range(config.num_seeds)]
     # The fleets are always the same ones, so that a stopped and resumed table has the same bytes.

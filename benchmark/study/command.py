@@ -22,9 +22,10 @@ from benchmark.records.environment import choose_device
 from benchmark.study.definition import SCALES, Study
 from benchmark.study.execute import check_study, run_study, scores_to_make
 from benchmark.study.file import write_study
-from benchmark.study.page import common_text
+from benchmark.study.page import common_text, warning_lines
 from benchmark.study.plan import Step, plan
 from benchmark.study.render import to_markdown
+from benchmark.study.roofline import roofline_lines
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
 from benchmark.train.setup import Places
@@ -62,7 +63,12 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
     results: Path = given.results
     if given.dry_run:
-        for line in plan_lines(plan(study, given.scale, results), jobs):
+        steps = plan(study, given.scale, results)
+        lines = plan_lines(steps, jobs)
+        if given.scale == "paper" and study.kind == "rank":
+            left = [step.job.run for step in steps if step.what == "run" and not step.done]
+            lines += roofline_lines(left) if left else []
+        for line in lines:
             console.print(Text(line), soft_wrap=True)
         return None
     places = Places(results, given.data, given.truth, given.split)
@@ -76,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     path = write_study(results, study, given.scale)
     data = write_all(path)
     table = study.tables[0]
+    for line in warning_lines(data):
+        console.print(Text(line.replace("**", "")), style="bold", soft_wrap=True)
     shown = to_markdown(table, table.build(data), common_text(data.common))
     for line in shown.splitlines():
         # A table's lines stay whole; its notes are broken between words.

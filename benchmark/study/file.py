@@ -112,9 +112,9 @@ def load_study(path: Path) -> StudyData:
     """
     content = read_record(path, _AGAIN)
     name, scale = content.get("study"), content.get("scale")
-    if name not in STUDIES or scale not in SCALES:
+    if not isinstance(name, str) or name not in STUDIES or scale not in SCALES:
         raise UserError(f"{path} is of study {name!r} at scale {scale!r}, which do not exist here")
-    study, results = STUDIES[str(name)], path.parent.parent.parent
+    study, results = STUDIES[name], path.parent.parent.parent
     listed = content.get("records")
     if not isinstance(listed, list) or not all(map(_is_entry, listed)):
         raise UserError(f"{path} should list its records with kind, row, seed and folder; {_AGAIN}")

@@ -216,7 +216,7 @@ def _dictionary(path: Path, content: object) -> dict[str, Any]:
 
 
 def _refused(path: Path, error: Exception) -> UserError:
-    what = str(error)[:120] or type(error).__name__
+    what = " ".join(str(error)[:120].split()) or type(error).__name__
     return UserError(
         f"{path} cannot be read ({what}): it is cut short, altered, or not the benchmark's file; "
         "download it again"

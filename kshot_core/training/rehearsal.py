@@ -18,6 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from kshot_core.names import check_one_of
+from kshot_core.training.trainer import Trainer
+
 DEVICE = torch.device("meta")
 """Where a rehearsed training lies."""
 
@@ -130,6 +133,34 @@ class Rehearsal(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
         flops = _flops(func, name, args, kwargs, result)
         self.operations.append(Operation(name, sum(map(_bytes, tensors)), flops))
+
+
+def rehearse_step(trainer: Trainer, kind: str, x: Tensor, y: Tensor) -> Rehearsal:
+    """What one step of a training on the meta device asks for, update and all.
+
+    Args:
+        trainer: its bank and simplex-net are on the device.
+        kind: ``"weight"`` or ``"simplex"``.
+        x: inputs (B, ...) on the device.
+        y: targets (B, ...) on the device.
+
+    Raises:
+        ValueError: another kind, or the strategy has no simplex steps.
+        RehearsalError: see ``Rehearsal``.
+    """
+    check_one_of("kind", kind, ("weight", "simplex"))
+    if kind == "simplex" and trainer.simplex_optimizer is None:
+        raise ValueError("a strategy without parameters has no simplex steps")
+    for optimizer in (trainer.optimizer, trainer.simplex_optimizer):
+        for group in optimizer.param_groups if optimizer else ():
+            group["foreach"] = True
+    seen = Rehearsal()
+    with seen:
+        if kind == "weight":
+            trainer._weight_step(x, y, warm=False)
+        else:
+            trainer._simplex_step(x, y)
+    return seen
 
 
 def _flops(

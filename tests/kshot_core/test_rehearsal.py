@@ -16,7 +16,7 @@ from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 from kshot_core.training.lockstep import run_steps
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthRegularisation
-from kshot_core.training.rehearsal import DEVICE, Rehearsal, RehearsalError
+from kshot_core.training.rehearsal import DEVICE, Rehearsal, RehearsalError, rehearse_step
 from kshot_core.training.steps import Step, run_step
 from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
@@ -53,10 +53,10 @@ def trainer(
     name: str = "nasbench201", K: int = 4, sharing: str = "simplex", sampler: str = "uniform",
     **changes: object,
 ) -> Trainer:  # fmt: skip
-    """A training on the meta device, its optimiser as on a GPU."""
+    """A training on the meta device."""
     space = SPACES[name]
     widths = WidthRegularisation(space.num_choices, space.width_sites, canonical=space.canonical)
-    made = Trainer(
+    return Trainer(
         KShot(space.supernet(), K, group=space.parameter_group).to(DEVICE),
         SHARING[sharing](space, K).to(DEVICE),
         SAMPLERS[sampler](space),
@@ -65,10 +65,6 @@ def trainer(
         0,
         widths=widths if space.width_sites else None,
     )
-    for optimizer in (made.optimizer, made.simplex_optimizer):
-        for group in optimizer.param_groups if optimizer else ():
-            group["foreach"] = True
-    return made
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -139,12 +135,10 @@ def test_the_kernels_and_bytes_of_a_step_are_bounded() -> None:
     for K in (1, 8):
         training = trainer(K=K)
         training.sampler = lambda generator: (arch,)
-        with Rehearsal() as counts["weight", K]:
-            training._weight_step(*batch(), warm=False)
+        counts["weight", K] = rehearse_step(training, "weight", *batch())
     training = trainer(K=8)
     training.sampler = lambda generator: (arch, (2, 4, 3, 1, 3, 2))
-    with Rehearsal() as counts["simplex", 8]:
-        training._simplex_step(*batch())
+    counts["simplex", 8] = rehearse_step(training, "simplex", *batch())
     one, eight = counts["weight", 1], counts["weight", 8]
     assert (one.num_kernels, one.num_bytes) <= (200, 57e6)
     # What K costs is merging: a product of each group used, forward and backward.

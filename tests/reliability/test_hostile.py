@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import dataclasses
 import json
 import os
 import pickle
@@ -50,7 +49,7 @@ NUMBERS = [
 PLAN = SplitPlan("split.txt", "0", ("train", "valid"), (3, 3))
 SPLIT = {"train": ["int", ["0", "2", "4"]], "valid": ["int", ["1", "3", "5"]]}
 BATCH = {"data": np.arange(48, dtype=np.uint8).reshape(4, 12), "labels": [3, 1, 2, 0]}
-SPACE = dataclasses.asdict(SpaceSettings())
+SPACE = SpaceSettings().to_dict()
 ARCH = {
     "space": "nasbench201",
     "settings": SPACE,

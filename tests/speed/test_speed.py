@@ -23,6 +23,7 @@ from kshot_core.evaluation.scores import score_one
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING
 from kshot_core.space import Arch
+from kshot_core.spaces import NASBench201
 from kshot_core.spaces.nasbench201 import pooling
 from kshot_core.streams import seeded
 from kshot_core.training.recipe import Recipe
@@ -32,6 +33,8 @@ from kshot_core.weights.bank import KShot
 BATCH, SCORING_BATCH, NUM = 64, 256, 24
 POOL = {"kernel_size": 3, "stride": 1, "padding": 1, "count_include_pad": False}
 Work = list[Callable[[], object]]
+# Pixels a side, and the most that a simplex step of sixteen paths may cost in weight steps.
+SMALL = [(8, 3.2), (16, 2.6), (32, 2.2)]
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +42,16 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _trainer(K: int, device: torch.device, batch_paths: bool = True) -> Trainer:
-    sharing = SHARING["simplex" if K > 1 else "one-shot"](SPACE, K, 0)
+def _trainer(
+    K: int, device: torch.device, batch_paths: bool = True, space: NASBench201 = SPACE
+) -> Trainer:
+    sharing = SHARING["simplex" if K > 1 else "one-shot"](space, K, 0)
     with seeded(0):
-        supernet = SPACE.supernet()
+        supernet = space.supernet()
     return Trainer(
-        KShot(supernet, K, group=SPACE.parameter_group).to(device),
+        KShot(supernet, K, group=space.parameter_group).to(device),
         sharing.to(device),
-        SAMPLERS["uniform"](SPACE),
+        SAMPLERS["uniform"](space),
         cifar_like(BATCH * 4, device),
         Recipe(batch_size=BATCH, batch_paths=batch_paths),
         seed=0,
@@ -109,6 +114,26 @@ def test_a_simplex_step_costs_little_more_than_a_weight_step(
     # Sixteen random paths cost about their mean, a single one anything.
     times = _times(ours, theirs, device, paired=False)
     assert _report(benchmark, ours, ("simplex step", "weight step"), times) <= 1.5
+
+
+@pytest.mark.parametrize(("size", "most"), SMALL)
+def test_a_simplex_step_of_a_small_supernet(
+    benchmark: Any, device: torch.device, size: int, most: float
+) -> None:
+    """Sixteen paths in one step against the mean of the weight steps of those paths.
+
+    At most 1.5 is the aim, which is not met; what is bounded is what there is.
+    """
+    space = NASBench201(channels=8, cells=1)
+    x, y = _batch(device)
+    x = x[..., :size, :size].contiguous(memory_format=torch.channels_last)
+    trainer, other = (_trainer(8, device, space=space) for _ in range(2))
+    archs = random_archs(16)
+    trainer.sampler = lambda generator: tuple(archs)
+    ours: Work = [partial(trainer._simplex_step, x, y)] * len(archs)
+    theirs: Work = [partial(_step_on, other, arch, x, y) for arch in archs]
+    times = _times(ours, theirs, device, paired=False)
+    assert _report(benchmark, ours, ("simplex step", "weight step"), times) <= most
 
 
 def test_many_paths_in_one_pass_beat_a_loop(benchmark: Any, device: torch.device) -> None:
