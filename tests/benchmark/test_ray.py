@@ -101,8 +101,9 @@ def lasting(results: Path) -> dict[str, Any]:
             found[name] = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
         elif path.name == "record.json":
             record = json.loads(path.read_text())
-            for varying in ("environment", "seconds", "seconds_per_epoch", "peak_memory_bytes"):
-                record.pop(varying, None)
+            varying = ("environment", "seconds", "seconds_per_epoch", "peak_memory_bytes", "sha256")
+            for key in varying:
+                record.pop(key, None)
             record.get("files", {}).pop("log.jsonl", None)  # it has the seconds of epochs
             found[name] = record
     assert found
