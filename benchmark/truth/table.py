@@ -24,6 +24,7 @@ import difflib
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -91,7 +92,7 @@ class TruthTable:
         name = str(self.path) if self.path else "the truth table"
         check_frame(self.frame, name, self.space, self.lines)
 
-    @property
+    @cached_property
     def space(self) -> Space:
         """The space whose architectures these are, with the settings that name them."""
         return self.of or space_of(list(self.frame.index))
