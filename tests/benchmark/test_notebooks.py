@@ -46,7 +46,7 @@ def test_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         # Long enough to see every step.
         cell.source = cell.source.replace("IMAGES = 4, 12_000", "IMAGES = 1, 1_500")
     nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}
     ).execute()
     pictures = [
         output

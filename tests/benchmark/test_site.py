@@ -195,6 +195,13 @@ def test_a_changed_record_changes_its_page_alone(tmp_path: Path) -> None:
     assert len(pages(tmp_path)) == len(now) - 1
 
 
+def test_a_record_of_a_strategy_that_is_not_here_has_its_page(tmp_path: Path) -> None:
+    write_run(tmp_path, {"K": 2, "sharing": "of-a-student"})
+    write_site(tmp_path)
+    (page,) = (tmp_path / "site" / "runs").iterdir()
+    assert "not by this version: --sharing is one of" in unescape(page.read_text(encoding="utf-8"))
+
+
 def test_all_of_nasbench201_is_a_page_of_moderate_size(tmp_path: Path) -> None:
     run = write_run(tmp_path, {"K": 8})
     scores = np.zeros(15625, dtype=PREDICTION)

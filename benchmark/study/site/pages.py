@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from benchmark.cli.errors import UserError
 from benchmark.records.load import load_codes, load_log
 from benchmark.records.load_searches import load_front
 from benchmark.study.definition import StudyData
@@ -137,7 +138,7 @@ def run_page(row: Row, mentions: Sequence[Mention]) -> str:
         config=facts("Config", config),
         environment=facts("Environment", _part(row, "environment")),
         times=facts("Seconds and steps", _part(row, "seconds") | _steps(row)),
-        command=run_command(config),
+        command=_again(run_command, config),
         commit=row.get("environment.commit"),
     )
 
@@ -175,9 +176,17 @@ def search_page(row: Row, retrained: pd.DataFrame, mentions: Sequence[Mention]) 
         config=facts("Config", config),
         environment=facts("Environment", _part(row, "environment")),
         times=facts("Seconds", _part(row, "seconds")),
-        command=search_command(config),
+        command=_again(search_command, config),
         commit=row.get("environment.commit"),
     )
+
+
+def _again(command_of: Callable[[Row], str], config: Row) -> str:
+    """The command, or why there is none: a record may be of parts that are not here any more."""
+    try:
+        return command_of(config)
+    except UserError as error:
+        return f"# not by this version: {error}"
 
 
 def _metrics_grid(row: Row) -> Grid:
