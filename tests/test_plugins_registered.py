@@ -34,6 +34,7 @@ REGISTRIES: dict[tuple[str, str], set[str]] = {
         "listing",
         "passed_over",
         "pickles",
+        "shrinking",
         "splits",
     },
     ("benchmark.study.studies", "STUDIES"): set(),

@@ -69,8 +69,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Write UTF-8 text atomically; names of files in it may hold bytes that are none."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+    write_atomically(path, write)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -35,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study = STUDIES["table9"]
     for job in jobs_of(study, "tiny"):
         if job.row in ("K1", "K2"):
-            write_run(results, job.config.to_dict())
+            write_run(results, job.config.flat())
     write_study(results, study, "tiny")
     run = write_run(results, {"K": 8, "seed": 3})
     scores, draws = np.zeros(15625, dtype=PREDICTION), np.random.default_rng(0)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchmark.cli.errors import UserError
 from benchmark.config.job import Job
 from benchmark.config.run import RunConfig, run_config
 from benchmark.config.search import SearchConfig, search_config
@@ -56,6 +57,14 @@ def search_command(values: Mapping[str, Any]) -> str:
     differing = _differing(wanted, first, lambda settings: search_config(preset, dataset, settings))
     found = {key: value for key, value in differing.items() if value != ""}
     return _command("search", ["--dataset", dataset, "--preset", preset], found)
+
+
+def or_why_not(command_of: Callable[[Mapping[str, Any]], str], config: Mapping[str, Any]) -> str:
+    """The command, or why there is none: a record may be of parts that are not here any more."""
+    try:
+        return command_of(config)
+    except UserError as error:
+        return f"# not by this version: {error}"
 
 
 def _differing(config: Job, first: Settings, made: Callable[[Settings], Job]) -> Settings:

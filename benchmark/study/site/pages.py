@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from benchmark.cli.errors import UserError
 from benchmark.records.load import load_codes, load_log
 from benchmark.records.load_searches import load_front
 from benchmark.study.definition import StudyData
 from benchmark.study.page import command, common_text, facts_of
 from benchmark.study.site import plots
-from benchmark.study.site.again import run_command, search_command
+from benchmark.study.site.again import or_why_not, run_command, search_command
 from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, rows_of
 from benchmark.study.site.cells import Cell, Grid, facts, number, plain, table_grid
 from benchmark.views.ranks import AGREEMENT, CONTROLS
@@ -138,7 +137,7 @@ def run_page(row: Row, mentions: Sequence[Mention]) -> str:
         config=facts("Config", config),
         environment=facts("Environment", _part(row, "environment")),
         times=facts("Seconds and steps", _part(row, "seconds") | _steps(row)),
-        command=_again(run_command, config),
+        command=or_why_not(run_command, config),
         commit=row.get("environment.commit"),
     )
 
@@ -176,17 +175,9 @@ def search_page(row: Row, retrained: pd.DataFrame, mentions: Sequence[Mention]) 
         config=facts("Config", config),
         environment=facts("Environment", _part(row, "environment")),
         times=facts("Seconds", _part(row, "seconds")),
-        command=_again(search_command, config),
+        command=or_why_not(search_command, config),
         commit=row.get("environment.commit"),
     )
-
-
-def _again(command_of: Callable[[Row], str], config: Row) -> str:
-    """The command, or why there is none: a record may be of parts that are not here any more."""
-    try:
-        return command_of(config)
-    except UserError as error:
-        return f"# not by this version: {error}"
 
 
 def _metrics_grid(row: Row) -> Grid:
