@@ -156,7 +156,7 @@ def test_every_page_is_reached_from_the_list_and_loads(site: Path, page: Any) ->
         page.wait_for_selector("html[data-ready]", state="attached")
         # What is wide scrolls inside itself, on a telephone as well.
         page.set_viewport_size({"width": 390, "height": 800})
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.wait_for_function("document.documentElement.scrollWidth <= 390")
         page.set_viewport_size({"width": 1200, "height": 900})
     page.locator("header a").click()
     assert page.url == (site / "index.html").as_uri()
