@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kshot_core.sampling import SAMPLERS, sample
 from kshot_core.sharing import SHARING
 from kshot_core.sharing.simplex import SimplexNet
-from kshot_core.space import Arch
+from kshot_core.space import Arch, Generator, uniform_arch
 from kshot_core.spaces import MobileNetV2
 from kshot_core.streams import seeded
 from kshot_core.training.recipe import Recipe
@@ -226,6 +226,9 @@ def test_descending_it_tells_widths_apart() -> None:
 
 class _Widths:
     num_choices = NUM_CHOICES
+
+    def sample(self, generator: Generator) -> Arch:
+        return uniform_arch(NUM_CHOICES, generator)
 
 
 SPACE = MobileNetV2(stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=4, image_size=6)
