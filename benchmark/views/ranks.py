@@ -30,6 +30,11 @@ def controls(runs: pd.DataFrame, metric: str = METRIC) -> dict[str, float]:
     return {name: value for name, value in values.items() if not math.isnan(value)}
 
 
+def best_control(runs: pd.DataFrame, metric: str = METRIC) -> tuple[str, float] | None:
+    """What ranks best without training, and how well; None where nothing was counted."""
+    return max(controls(runs, metric).items(), key=lambda pair: pair[1], default=None)
+
+
 def agreement(runs: pd.DataFrame, metric: str = METRIC) -> float:
     """What two training seeds of the truth reach against each other; NaN where not known."""
     return _over_samples(runs, f"ceiling.{metric}")

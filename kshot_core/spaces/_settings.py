@@ -12,3 +12,9 @@ def batch_norm_setting() -> str:
         "batch: normalise by each batch's own statistics; running: running averages",
         alone="running",
     )
+
+
+def check_batch_norm(value: str) -> None:
+    """Refuse with ``ValueError`` what is no way to normalise."""
+    if value not in ("batch", "running"):
+        raise ValueError(f'batch_norm is "batch" or "running", got {value!r}')

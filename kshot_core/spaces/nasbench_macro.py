@@ -23,10 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kshot_core.checks import check_at_least
 from kshot_core.drawing import Block, Row
 from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
-from kshot_core.spaces._settings import batch_norm_setting
+from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import ConvBN, InvertedResidual, Layer, Operation
 
@@ -61,11 +62,9 @@ class NASBenchMacro:
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        for name in ("stem", "head", "num_classes", "image_size", "image_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.batch_norm not in ("batch", "running"):
-            raise ValueError(f'batch_norm is "batch" or "running", got {self.batch_norm!r}')
+        positive = ("stem", "head", "num_classes", "image_size", "image_channels")
+        check_at_least(self, dict.fromkeys(positive, 1))
+        check_batch_norm(self.batch_norm)
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from benchmark.study.definition import StudyData, of_row
 from benchmark.study.dots import draw_dots
 from benchmark.study.figures.copies import title
 from benchmark.study.ranked import datasets, on
-from benchmark.views.ranks import METRIC, agreement, controls, each_by_loss
+from benchmark.views.ranks import METRIC, agreement, best_control, each_by_loss
 from benchmark.views.style import NEUTRAL, FigureUnavailableError, add_legend, panels, set_title
 from benchmark.views.values import numbers
 
@@ -43,7 +43,7 @@ def figure(data: StudyData) -> Figure:
             strict=True,
         ):
             draw_dots(panel, _known(values), f"Kendall tau-b (%) by {name}")
-            _lines(panel, controls(runs), agreement(runs))
+            _lines(panel, best_control(runs), agreement(runs))
             set_title(panel, title(data, dataset))
     rows = math.ceil(len(axes) / 2)
     drawing.set_figheight(rows * (1.6 + _ROW_INCHES * len(data.rows)))
@@ -56,9 +56,9 @@ def _known(values: dict[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float
     return {label: one[~np.isnan(one)] for label, one in values.items()}
 
 
-def _lines(panel: Axes, counted: dict[str, float], agreed: float) -> None:
-    if counted:
-        name, value = max(counted.items(), key=lambda pair: pair[1])
+def _lines(panel: Axes, counted: tuple[str, float] | None, agreed: float) -> None:
+    if counted is not None:
+        name, value = counted
         panel.axvline(100 * value, color=NEUTRAL, linewidth=1.2, linestyle="--", label=name)
     if not math.isnan(agreed):
         panel.axvline(100 * agreed, color="black", linewidth=1.2, label="seed agreement")

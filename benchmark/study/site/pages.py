@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,16 @@ from benchmark.study.definition import StudyData
 from benchmark.study.page import command, common_text, facts_of
 from benchmark.study.site import plots
 from benchmark.study.site.again import or_why_not, run_command, search_command
-from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search, rows_of
-from benchmark.study.site.cells import Cell, Grid, facts, number, plain, table_grid
+from benchmark.study.site.archs import Archs, archs_of_run, archs_of_search
+from benchmark.study.site.cells import Cell, Grid, facts, number, table_grid
+from benchmark.study.site.grids import (
+    Mention,
+    retrained_grid,
+    run_title,
+    runs_grid,
+    search_title,
+    searches_grid,
+)
 from benchmark.views.ranks import AGREEMENT, CONTROLS
 from benchmark.views.values import MISSING, text
 
@@ -35,19 +42,6 @@ _METRICS = (
     ("regret", "regret (points)", 1.0),
 )
 _LOSSES = {"weight_loss": "weights", "simplex_loss": "simplex-net", "loss": "loss"}
-
-
-@dataclass(frozen=True)
-class Mention:
-    """Where a record stands in a study: the study, and the row's label."""
-
-    data: StudyData
-    label: str
-
-
-def slug(folder: str) -> str:
-    """The file name of a record's page: its folder below the kind of record, ``--`` for ``/``."""
-    return "--".join(PurePosixPath(folder).parts[1:]) + ".html"
 
 
 def study_file(data: StudyData) -> str:
@@ -82,8 +76,8 @@ def index_page(
     ]
     return _render(
         "index.html", root="", title="Results", cards=cards,
-        runs=_runs_grid(runs, "", mentions=mentions),
-        searches=_searches_grid(searches, "", mentions=mentions),
+        runs=runs_grid(runs, "", mentions=mentions),
+        searches=searches_grid(searches, "", mentions=mentions),
     )  # fmt: skip
 
 
@@ -106,9 +100,9 @@ def study_page(data: StudyData, figures: Sequence[tuple[str, str]]) -> str:
         common=common_text(data.common),
         grids=[table_grid(table, table.build(data)) for table in data.study.tables],
         figures=figures,
-        runs=_runs_grid(data.runs, "../", labels),
-        searches=_searches_grid(data.searches, "../", labels),
-        retrained=_retrained_grid(data.retrained, labels),
+        runs=runs_grid(data.runs, "../", labels),
+        searches=searches_grid(data.searches, "../", labels),
+        retrained=retrained_grid(data.retrained, labels),
     )
 
 
@@ -123,7 +117,7 @@ def run_page(row: Row, mentions: Sequence[Mention]) -> str:
     return _render(
         "run.html",
         root="../",
-        title=_run_title(row),
+        title=run_title(row),
         mentions=_mention_links(mentions),
         row=row,
         num=len(archs.frame),
@@ -161,7 +155,7 @@ def search_page(row: Row, retrained: pd.DataFrame, mentions: Sequence[Mention]) 
     return _render(
         "search.html",
         root="../",
-        title=_search_title(row),
+        title=search_title(row),
         mentions=_mention_links(mentions),
         row=row,
         num=len(archs.frame),
@@ -170,7 +164,7 @@ def search_page(row: Row, retrained: pd.DataFrame, mentions: Sequence[Mention]) 
         sketch=_sketch_json(archs),
         scatter=plots.front(archs, members, best, limits),
         front=_front_grid(archs, members, best),
-        retrained=_retrained_grid(retrained, {}),
+        retrained=retrained_grid(retrained, {}),
         codes=_codes(path),
         config=facts("Config", config),
         environment=facts("Environment", _part(row, "environment")),
@@ -244,108 +238,6 @@ def _codes(path: Path) -> str:
         return ""
     values = load_codes(path)
     return plots.codes(values) if values.shape[1] > 1 else ""
-
-
-def _runs_grid(
-    runs: pd.DataFrame,
-    root: str,
-    labels: Mapping[str, str] | None = None,
-    mentions: Mapping[str, Sequence[Mention]] | None = None,
-) -> Grid:
-    rows = []
-    for row in rows_of(runs):
-        link = f"{root}runs/{slug(str(row['folder']))}"
-        first = Cell(labels[row["row"]] if labels else _run_title(row), link=link)
-        rows.append(
-            [
-                first,
-                plain(row["config.dataset"]),
-                plain(row["space"]),
-                plain(row["config.seed"]),
-                plain(row["num_archs"]),
-                number(row["metrics.kendall_tau_b"], 1, 100.0),
-                number(row.get("controls.params.kendall_tau_b"), 1, 100.0),
-                number(row.get("seconds.training"), 0),
-                *_where(row, mentions),
-            ]
-        )
-    headings = [
-        "run", "data set", "space", "seed", "archs", "tau-b (%)", "parameters' tau-b (%)",
-        "training (s)", *_where_heading(mentions),
-    ]  # fmt: skip
-    return Grid("Runs", headings, rows)
-
-
-def _searches_grid(
-    searches: pd.DataFrame,
-    root: str,
-    labels: Mapping[str, str] | None = None,
-    mentions: Mapping[str, Sequence[Mention]] | None = None,
-) -> Grid:
-    rows = []
-    for row in rows_of(searches):
-        link = f"{root}searches/{slug(str(row['folder']))}"
-        first = Cell(labels[row["row"]] if labels else _search_title(row), link=link)
-        rows.append(
-            [
-                first,
-                plain(row["config.dataset"]),
-                plain(row["space"]),
-                plain(row["config.seed"]),
-                plain(row["num_scored"]),
-                number(row["best.accuracy"], 2),
-                number(row["best.flops"], 3, 1e-6),
-                number(row["seconds.search"], 0),
-                *_where(row, mentions),
-            ]
-        )
-    headings = [
-        "search", "data set", "space", "seed", "archs scored", "best accuracy (%)",
-        "its M multiply-adds", "search (s)", *_where_heading(mentions),
-    ]  # fmt: skip
-    return Grid("Searches", headings, rows)
-
-
-def _where(row: Row, mentions: Mapping[str, Sequence[Mention]] | None) -> list[Cell]:
-    """In which studies a record stands, if that is asked for."""
-    if mentions is None:
-        return []
-    found = mentions.get(str(row["folder"]), ())
-    names = [f"{one.data.study.name} ({one.data.scale}): {one.label}" for one in found]
-    return [Cell("; ".join(names) or MISSING)]
-
-
-def _where_heading(mentions: Mapping[str, Sequence[Mention]] | None) -> list[str]:
-    return [] if mentions is None else ["study: row"]
-
-
-def _retrained_grid(retrained: pd.DataFrame, labels: Mapping[str, str]) -> Grid:
-    rows = [
-        [
-            plain(labels.get(str(row.get("row")), row["config.seed"])),
-            number(row["top1"], 2),
-            number(row["top5"], 2),
-            number(row["flops"], 3, 1e-6),
-            number(row["params"], 4, 1e-6),
-            Cell(str(row["config.arch"])),
-        ]
-        for row in rows_of(retrained)
-    ]
-    first = "row" if labels else "seed"
-    headings = [first, "top-1 (%)", "top-5 (%)", "M multiply-adds", "M parameters", "arch"]
-    return Grid("Trained by itself", headings, rows)
-
-
-def _run_title(row: Row) -> str:
-    sharing = str(row["config.sharing"])
-    name = sharing if sharing.startswith("scores-") else f"{sharing} K = {row['config.K']}"
-    return f"{row['config.dataset']}, {name}, seed {row['config.seed']}"
-
-
-def _search_title(row: Row) -> str:
-    name = row["config.ensemble"] or row["config.sharing"]
-    how = f"{name} K = {row['config.K']}"
-    return f"Search on {row['config.dataset']}, {how}, seed {row['config.seed']}"
 
 
 def _mention_links(mentions: Sequence[Mention]) -> list[tuple[str, str]]:

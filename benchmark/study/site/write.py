@@ -25,12 +25,11 @@ from benchmark.records.load_searches import load_retrained, load_searches
 from benchmark.study.definition import StudyData
 from benchmark.study.file import load_study
 from benchmark.study.site.archs import rows_of
+from benchmark.study.site.grids import Mention, slug
 from benchmark.study.site.pages import (
-    Mention,
     index_page,
     run_page,
     search_page,
-    slug,
     study_file,
     study_page,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.definition import Picture, Row, Size, Study
 from benchmark.study.figures import codes, rows
 from benchmark.study.tables import differences, ranking
 
@@ -54,10 +54,7 @@ STUDY = Study(
     },
     answer=differences.answer,
     tables=(
-        Table(
-            "codes", "Tau-b by how codes come about", ranking.table, ranking.LABELS,
-            ranking.NOTES, decimals=1, formats={"p_value": ".2g"},
-        ),
+        ranking.tau_table("codes", "Tau-b by how codes come about"),
         differences.differences_from("one-shot"),
     ),
     figures=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.definition import Picture, Row, Size, Study
 from benchmark.study.figures import high_low, rows, scatter
 from benchmark.study.tables import differences, ranking
 
@@ -41,10 +41,7 @@ STUDY = Study(
     },
     answer=differences.answer,
     tables=(
-        Table(
-            "macro", "Tau-b on NAS-Bench-Macro", ranking.table, ranking.LABELS, ranking.NOTES,
-            decimals=1, formats={"p_value": ".2g"},
-        ),
+        ranking.tau_table("macro", "Tau-b on NAS-Bench-Macro"),
         differences.differences_from("K = 1"),
     ),
     figures=(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.definition import Picture, Row, Size, Study
 from benchmark.study.figures import rows
 from benchmark.study.tables import differences, ranking
 
@@ -51,10 +51,7 @@ STUDY = Study(
     },
     answer=differences.answer,
     tables=(
-        Table(
-            "protocol", "Tau-b by protocol", ranking.table, ranking.LABELS, ranking.NOTES,
-            decimals=1, formats={"p_value": ".2g"},
-        ),
+        ranking.tau_table("protocol", "Tau-b by protocol"),
         differences.differences_from("the first protocol"),
     ),
     figures=(Picture("rows", "Tau-b of each protocol, a dot a run.", rows.figure),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.definition import Picture, Row, Size, Study
 from benchmark.study.figures import rows
 from benchmark.study.tables import differences, ranking
 
@@ -65,10 +65,7 @@ STUDY = Study(
     },
     answer=differences.answer,
     tables=(
-        Table(
-            "recipe", "Tau-b by how K = 8 is trained", ranking.table, ranking.LABELS,
-            ranking.NOTES, decimals=1, formats={"p_value": ".2g"},
-        ),
+        ranking.tau_table("recipe", "Tau-b by how K = 8 is trained"),
         differences.differences_from("the paper's way"),
     ),
     figures=(Picture("rows", "Tau-b of each way to train, a dot a run.", rows.figure),),

@@ -44,14 +44,10 @@ STUDY = Study(
     },
     answer=ranking.answer,
     tables=(
-        Table(
+        ranking.tau_table(
             "table4",
             "Kendall's tau-b of sharing methods (paper table 4)",
-            ranking.table,
-            ranking.LABELS,
-            (*ranking.NOTES, "AngleNet's metric is not built here: its row is the paper's."),
-            decimals=1,
-            formats={"p_value": ".2g"},
+            "AngleNet's metric is not built here: its row is the paper's.",
         ),
         Table(
             "table7",

@@ -55,15 +55,7 @@ STUDY = Study(
     sizes=SIZES,
     answer=differences.answer,
     tables=(
-        Table(
-            "table9",
-            "Kendall's tau-b against K (paper table 9)",
-            ranking.table,
-            ranking.LABELS,
-            ranking.NOTES,
-            decimals=1,
-            formats={"p_value": ".2g"},
-        ),
+        ranking.tau_table("table9", "Kendall's tau-b against K (paper table 9)"),
         differences.differences_from("K = 1"),
         Table(
             "transfer",

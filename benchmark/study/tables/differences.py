@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.study.definition import Row, StudyData, Table
 from benchmark.study.paired import Difference
 from benchmark.study.ranked import NAMES, datasets, groups, on
-from benchmark.views.ranks import METRIC, agreement, controls, each_by_loss
+from benchmark.views.ranks import METRIC, agreement, best_control, each_by_loss
 from benchmark.views.values import MISSING, numbers
 
 SCORES = ("accuracy", "loss")
@@ -108,7 +108,7 @@ def answer(data: StudyData) -> str:
     runs = on(data, dataset)
     first = data.rows[0]
     level = {row.name: each_by_loss(own) for row, own in groups(data, dataset)}[first.name].mean()
-    counted = max(controls(runs).items(), key=lambda pair: pair[1], default=None)
+    counted = best_control(runs)
     aside = "" if counted is None else f" Counting {counted[0]} reaches {100 * counted[1]:.1f} %"
     agreed = agreement(runs)
     if aside:

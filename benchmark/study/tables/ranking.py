@@ -6,11 +6,12 @@ import math
 
 import pandas as pd
 
-from benchmark.study.definition import Row, StudyData, of_row
+from benchmark.study.definition import Row, StudyData, Table, of_row
 from benchmark.study.ranked import NAMES, datasets, groups, on
 from benchmark.views.ranks import (
     AGREEMENT,
     agreement,
+    best_control,
     by_loss,
     controls,
     interval,
@@ -39,6 +40,19 @@ NOTES = (
     "Seed agreement: two training seeds of the truth, one as the prediction of the other.",
     "The paper's figures are means of 10 runs over all 15,625 architectures.",
 )
+
+
+def tau_table(name: str, title: str, *notes: str) -> Table:
+    """The table, with its name and title in a study and what is to be said below it besides."""
+    return Table(
+        name,
+        title,
+        table,
+        LABELS,
+        (*NOTES, *notes),
+        decimals=1,
+        formats={"p_value": ".2g"},
+    )
 
 
 def table(data: StudyData) -> pd.DataFrame:
@@ -119,7 +133,7 @@ def answer(data: StudyData) -> str:
         low, high = interval(own)
         ends = "" if math.isnan(low) else f", 95 % {100 * low:.1f} to {100 * high:.1f}"
         told.append(f"{100 * value.mean:.1f}{spread} % with {row.label} (n = {len(own)}{ends})")
-    counted = max(controls(runs).items(), key=lambda pair: pair[1], default=None)
+    counted = best_control(runs)
     aside = "" if counted is None else f"; counting {counted[0]} gives {100 * counted[1]:.1f} %"
     agreed = agreement(runs)
     aside += "" if math.isnan(agreed) else f", two seeds of the truth {100 * agreed:.1f} %"

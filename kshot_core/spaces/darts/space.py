@@ -25,7 +25,7 @@ from kshot_core.checks import check_at_least, check_not_negative
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import ALONE, setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
-from kshot_core.spaces._settings import batch_norm_setting
+from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.darts.genotype import (
     CELLS,
     EDGES,
@@ -103,8 +103,7 @@ class DARTS:
                 f"{_AUXILIARY_SIZES[-1]} pixels, got image_size {self.image_size}; auxiliary 0 "
                 "leaves it out"
             )
-        if self.batch_norm not in ("batch", "running"):
-            raise ValueError(f'batch_norm is "batch" or "running", got {self.batch_norm!r}')
+        check_batch_norm(self.batch_norm)
 
     @property
     def name(self) -> str:

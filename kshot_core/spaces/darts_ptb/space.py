@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from kshot_core.checks import check_at_least
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
@@ -68,9 +69,7 @@ class DARTSPTB:
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        for name, least in (("units", 1), ("num_classes", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_at_least(self, {"units": 1, "num_classes": 2})
         for name in ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share from 0 to below 1, got {getattr(self, name)}")

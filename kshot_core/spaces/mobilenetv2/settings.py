@@ -7,6 +7,19 @@ import re
 Stages = tuple[tuple[int, int, int], ...]
 
 
+def check_stages(stages: Stages, stem_stride: int) -> None:
+    """Refuse with ``ValueError`` a network without stages, or layers that no network has."""
+    if stem_stride not in (1, 2):
+        raise ValueError(f"stem_stride is 1 or 2, got {stem_stride}")
+    if not stages:
+        raise ValueError("stages must be at least one, got none")
+    for channels, layers, stride in stages:
+        if min(channels, layers) < 1 or stride not in (1, 2):
+            raise ValueError(
+                f"a stage is (channels, layers, stride 1 or 2), got {(channels, layers, stride)}"
+            )
+
+
 def read_stages(text: str) -> Stages:
     """Channels x layers / stride of each stage, like ``32x4/2,40x4/2``; ``ValueError`` of another.
 

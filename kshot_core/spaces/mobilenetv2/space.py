@@ -27,15 +27,17 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from kshot_core.checks import check_at_least
 from kshot_core.drawing import Block, Row
 from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
-from kshot_core.spaces._settings import batch_norm_setting
+from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.mobilenetv2.cost import network_cost
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import Layer, Network, Operation, Widths
 from kshot_core.spaces.mobilenetv2.settings import (
     Stages,
+    check_stages,
     read_factors,
     read_stages,
     write_factors,
@@ -100,22 +102,11 @@ class MobileNetV2:
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        for name in ("stem", "first", "head", "num_classes", "image_size", "image_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.stem_stride not in (1, 2):
-            raise ValueError(f"stem_stride is 1 or 2, got {self.stem_stride}")
-        if not self.stages:
-            raise ValueError("stages must be at least one, got none")
-        for channels, layers, stride in self.stages:
-            if min(channels, layers) < 1 or stride not in (1, 2):
-                raise ValueError(
-                    "a stage is (channels, layers, stride 1 or 2), "
-                    f"got {(channels, layers, stride)}"
-                )
+        positive = ("stem", "first", "head", "num_classes", "image_size", "image_channels")
+        check_at_least(self, dict.fromkeys(positive, 1))
+        check_stages(self.stages, self.stem_stride)
         _check_factors(self.factors)
-        if self.batch_norm not in ("batch", "running"):
-            raise ValueError(f'batch_norm is "batch" or "running", got {self.batch_norm!r}')
+        check_batch_norm(self.batch_norm)
 
     @property
     def name(self) -> str:

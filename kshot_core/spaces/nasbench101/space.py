@@ -18,10 +18,11 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from kshot_core.checks import check_at_least
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import setting
 from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
-from kshot_core.spaces._settings import batch_norm_setting
+from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.nasbench101 import text
 from kshot_core.spaces.nasbench101.cell import (
     CONV3X3,
@@ -88,16 +89,14 @@ class NASBench101:
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        for name in ("channels", "cells", "num_classes", "image_size", "image_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        positive = ("channels", "cells", "num_classes", "image_size", "image_channels")
+        check_at_least(self, dict.fromkeys(positive, 1))
         if self.channels < MAX_INNER - 1:
             raise ValueError(
                 f"channels must be at least {MAX_INNER - 1}, as many as vertices share them, "
                 f"got {self.channels}"
             )
-        if self.batch_norm not in ("batch", "running"):
-            raise ValueError(f'batch_norm is "batch" or "running", got {self.batch_norm!r}')
+        check_batch_norm(self.batch_norm)
 
     @property
     def name(self) -> str:
