@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,16 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}; set KSHOT_SHARED_DATA to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_file(shared_data: Path) -> Callable[[str], Path]:
+    """Gives a file of the real data by its path there; the test is skipped where it is not."""
+
+    def find(name: str) -> Path:
+        path = shared_data / name
+        if not path.is_file():
+            pytest.skip(f"{path} is not there")
+        return path
+
+    return find

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -171,11 +170,10 @@ def test_seeds_of_another_space_beside_a_table_are_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("name", "num", "tau"), [("darts-cifar10.csv", 377, 0.5839), ("proxylessnas.csv", 36, None)]
 )
-def test_the_real_tables(name: str, num: int, tau: float | None) -> None:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "five_spaces" / name
-    if not folder or not path.is_file():
-        pytest.skip(f"KSHOT_SHARED_DATA names no folder with five_spaces/{name}")
+def test_the_real_tables(
+    name: str, num: int, tau: float | None, shared_file: Callable[[str], Path]
+) -> None:
+    path = shared_file(f"five_spaces/{name}")
     table = import_truth(path).table
     assert len(table.frame) == num
     if tau is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -217,11 +217,8 @@ def test_missing_texts_are_named(tmp_path: Path) -> None:
         load_ptb(DataRequest(folder=tmp_path))
 
 
-def test_a_real_text() -> None:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "text" / "tinyshakespeare.txt"
-    if not folder or not path.is_file():
-        pytest.skip("KSHOT_SHARED_DATA names no folder with text/tinyshakespeare.txt")
+def test_a_real_text(shared_file: Callable[[str], Path]) -> None:
+    path = shared_file("text/tinyshakespeare.txt")
     splits = load_text(DataRequest(folder=path))
     assert splits.num_classes == 65
     assert len(splits.train_tokens) == 1_003_854

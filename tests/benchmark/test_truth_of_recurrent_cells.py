@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -105,11 +105,8 @@ def test_a_table_cut_short_or_twice_the_same_row(tmp_path: Path) -> None:
         import_truth(source)
 
 
-def test_the_real_tables() -> None:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    source = Path(folder or "") / "five_spaces" / "ptb.csv"
-    if not folder or not source.is_file():
-        pytest.skip("KSHOT_SHARED_DATA names no folder with five_spaces/ptb.csv")
+def test_the_real_tables(shared_file: Callable[[str], Path]) -> None:
+    source = shared_file("five_spaces/ptb.csv")
     table = import_truth(source).table
     assert len(table.frame) >= 137
     first, second = table.both(f"{VALID}/seed42", f"{VALID}/seed43")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,11 +145,8 @@ def test_the_auxiliary_head_trains_with_its_weight() -> None:
     assert network.auxiliary_outputs is None
 
 
-def _table(name: str) -> list[dict[str, str]]:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "five_spaces" / name
-    if not folder or not path.is_file():
-        pytest.skip(f"KSHOT_SHARED_DATA names no folder with five_spaces/{name}")
+def _table(name: str, shared_file: Callable[[str], Path]) -> list[dict[str, str]]:
+    path = shared_file(f"five_spaces/{name}")
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
@@ -181,8 +178,10 @@ def _uncounted(arch: Arch) -> int:
 @pytest.mark.parametrize(
     ("name", "num"), [("darts-cifar10.csv", 377), ("darts-cifar10-seed43.csv", 101)]
 )
-def test_every_cost_of_the_real_tables(name: str, num: int) -> None:
-    rows = _table(name)
+def test_every_cost_of_the_real_tables(
+    name: str, num: int, shared_file: Callable[[str], Path]
+) -> None:
+    rows = _table(name, shared_file)
     assert len(rows) == num
     for row in rows:
         arch = _arch_of(json.loads(row["architecture"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -132,11 +132,8 @@ def test_impossible_settings_are_refused(wrong: dict[str, object], message: str)
         small(**wrong)
 
 
-def test_all_cells_of_the_real_tables_are_read() -> None:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "five_spaces" / "ptb.csv"
-    if not folder or not path.is_file():
-        pytest.skip("KSHOT_SHARED_DATA names no folder with five_spaces/ptb.csv")
+def test_all_cells_of_the_real_tables_are_read(shared_file: Callable[[str], Path]) -> None:
+    path = shared_file("five_spaces/ptb.csv")
     with path.open() as file:
         cells = [json.loads(row["architecture"]) for row in csv.DictReader(file)]
     for cell in cells:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import lzma
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import made_up
@@ -44,11 +44,10 @@ def test_costs_are_the_published_ones() -> None:
         assert (SPACE.params(arch), SPACE.flops(arch)) == (params, flops)
 
 
-def test_all_6561_costs_and_the_order_are_those_of_the_real_table() -> None:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "nb_macro" / "nb_macro_truth.csv.xz"
-    if not folder or not path.is_file():
-        pytest.skip("KSHOT_SHARED_DATA names no folder with nb_macro/nb_macro_truth.csv.xz")
+def test_all_6561_costs_and_the_order_are_those_of_the_real_table(
+    shared_file: Callable[[str], Path],
+) -> None:
+    path = shared_file("nb_macro/nb_macro_truth.csv.xz")
     with lzma.open(path, "rt", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["arch"] for row in rows] == [SPACE.to_string(arch) for arch in SPACE.archs()]

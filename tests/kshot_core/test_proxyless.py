@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,11 +79,8 @@ def test_there_are_as_many_architectures_as_stated() -> None:
     assert math.prod(SPACE.num_choices) == 7**15 * 6**6
 
 
-def test_every_cost_of_the_real_table() -> None:
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "five_spaces" / "proxylessnas.csv"
-    if not folder or not path.is_file():
-        pytest.skip("KSHOT_SHARED_DATA names no folder with five_spaces/proxylessnas.csv")
+def test_every_cost_of_the_real_table(shared_file: Callable[[str], Path]) -> None:
+    path = shared_file("five_spaces/proxylessnas.csv")
     space = replace(SPACE, width=1.35)
     rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == 36

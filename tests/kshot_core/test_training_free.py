@@ -6,7 +6,7 @@ import copy
 import csv
 import lzma
 import math
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -167,12 +167,9 @@ def test_the_angle_is_that_between_the_mixed_weights() -> None:
     assert weights_angle(before, before, arch, (codes[0], codes[0]), images) < 1e-3
 
 
-def test_naswot_ranks_as_published_scores_do() -> None:
+def test_naswot_ranks_as_published_scores_do(shared_file: Callable[[str], Path]) -> None:
     """Narrow networks on noise, against the column's, which are the benchmark's on images."""
-    folder = os.environ.get("KSHOT_SHARED_DATA")
-    path = Path(folder or "") / "nb201" / "nb201_truth.csv.xz"
-    if not folder or not path.is_file():
-        pytest.skip("KSHOT_SHARED_DATA names no folder with nb201/nb201_truth.csv.xz")
+    path = shared_file("nb201/nb201_truth.csv.xz")
     with lzma.open(path, "rt", encoding="utf-8") as file:
         rows = [row for at, row in enumerate(csv.DictReader(file)) if at % 500 == 0]
     space = NASBench201(channels=8, cells=1)
