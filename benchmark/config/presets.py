@@ -36,7 +36,7 @@ def quick(dataset: str) -> dict[str, Any]:
             "simplex_every": 4,
             "num_groups": 8,
             "output_scale": 10.0,
-            "track_every": 2,
+            "track_every": 1,
         }
     return settings | {
         "epochs": 4,

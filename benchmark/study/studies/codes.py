@@ -39,6 +39,7 @@ STUDY = Study(
         "cpu": Size(
             "quick",
             "digits",
+            {"track_every": 2},
             seeds=(0, 1, 2, 3, 4),
             # Half the weight steps with one copy, half with five.
             row_settings={"few-shot": {"warmup_epochs": 3}},

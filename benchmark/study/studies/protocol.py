@@ -34,7 +34,7 @@ STUDY = Study(
             },
             rows=("base", "uniform", "narrow"),
         ),
-        "cpu": Size("quick", "digits", seeds=(0, 1, 2)),
+        "cpu": Size("quick", "digits", {"track_every": 2}, seeds=(0, 1, 2)),
         "paper": Size(
             "paper",
             "cifar10",

@@ -57,7 +57,7 @@ STUDY = Study(
                 "track_every": 0,
             },
         ),
-        "cpu": Size("quick", "digits", seeds=(0, 1, 2, 3, 4)),
+        "cpu": Size("quick", "digits", {"track_every": 2}, seeds=(0, 1, 2, 3, 4)),
         "paper": Size(
             "paper", "cifar10", {}, seeds=tuple(range(5)),
             row_settings={"batch": {"simplex_batch_size": 1024}},
