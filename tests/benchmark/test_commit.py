@@ -27,7 +27,8 @@ def commit_of(tmp_path: Path) -> tuple[Path, Callable[[], str]]:
     for arguments in (["init", "-q"], ["add", "-A"], [*who, "commit", "-q", "-m", "first"]):
         subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
     spec = importlib.util.spec_from_file_location("copied_version", copy)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return tmp_path, module.commit
