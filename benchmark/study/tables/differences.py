@@ -24,11 +24,11 @@ LABELS = {
     "accuracy_p": "p, accuracy",
     "loss": "by −loss",
     "loss_interval": "95 %, −loss",
-    "loss_p": "p, −loss",
+    "loss_p": "p",
 }
 NOTES = (
     "Points of tau-b more (+) or less (−) than that row; pairs have the seed in common.",
-    "95 %, p: of the mean over pairs, Student's paired t-test.",
+    "95 %, p: of the mean over pairs, Student's paired t-test; p of −loss.",
 )
 
 
