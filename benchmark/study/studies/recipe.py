@@ -40,7 +40,7 @@ STUDY = Study(
         ),
         Row(
             "widened",
-            "+ wider copies, compensated",
+            "+ wide copies, compensated",
             {
                 **_PAPER, **_EXTRA, "output_scale": 10.0, "warmup_epochs": 0,
                 "widen_copies": True, "compensate": True, "clip_norm": "merged",
