@@ -18,6 +18,7 @@ from benchmark.records.run_folder import RunFolder
 from benchmark.run.compare import compare
 from benchmark.run.scoring import score
 from benchmark.train.epochs import Clock, Progress
+from benchmark.train.scalars import write_log
 from benchmark.train.setup import Places, Target, load_images, load_target, ranked_space
 from benchmark.train.supernet import (
     WEIGHTS,
@@ -69,7 +70,9 @@ def run_one(
     """
     folder = run_folder(places.results, config)
     record = folder.record()
+    shown = partial(_shown, config, folder)
     if record is not None:
+        write_log(places.tensorboard, config.place(), partial(shown, record))
         return record
     target = load_target(config, places)
     splits = load_images(config, places)
@@ -123,7 +126,16 @@ def run_one(
                 space, target, task.merit(predictions["accuracy"]), predictions["loss"], task
             ),
         }
-        return folder.finish(record, predictions, codes)
+        record = folder.finish(record, predictions, codes)
+        write_log(places.tensorboard, config.place(), partial(shown, record))
+        return record
+
+
+def _shown(config: RunConfig, folder: RunFolder, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log of a finished run, and the metrics of its ranking at its last epoch."""
+    log = folder.load_log(config.training.epochs)
+    metrics = {f"ranking/{name}": value for name, value in record["metrics"].items()}
+    return [*log, {"epoch": config.training.epochs, **metrics}]
 
 
 def _tracked(
