@@ -70,7 +70,7 @@ def retrain_one(
     record, epochs = folder.record(), config.recipe.epochs
     root = places.tensorboard if processes.is_first else None
     if record is not None:
-        write_log(root, config.place(), lambda: _shown(folder.load_log(epochs), record))
+        write_log(root, config.place(), partial(_shown, folder, epochs, record))
         return record, folder.path
     data, space, training = _prepared(config, places, device, processes)
     arch, images_sum = space.from_string(config.arch), fingerprint(data)
@@ -118,15 +118,15 @@ def retrain_one(
             }
             record["seconds"] = seconds
             record = folder.complete(record)
-            write_log(root, config.place(), lambda: _shown(keeper.log, record))
+            write_log(root, config.place(), partial(_shown, folder, epochs, record))
         processes.wait()
     return record or folder.record() or {}, folder.path
 
 
-def _shown(log: list[dict[str, Any]], record: dict[str, Any]) -> list[dict[str, Any]]:
-    """A log, and what the network reached at its last epoch."""
+def _shown(folder: ConfigFolder, epochs: int, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log of a finished retraining, and what the network reached at its last epoch."""
     reached = {name: record[name] for name in ("top1", "top5", "top1_raw", "top5_raw")}
-    return [*log, {"epoch": len(log), **reached}]
+    return [*folder.load_log(epochs), {"epoch": epochs, **reached}]
 
 
 def _cost(space: Space, arch: Arch, training: Retraining) -> dict[str, Any]:
