@@ -201,8 +201,8 @@ def use_study(name: str, tmp_path: Path) -> None:
     assert study.answer(data) == "Training takes K = 8 30.0 s."
     text = (path.parent / "README.md").read_text(encoding="utf-8")
     assert study.question in text
-    assert "| K = 1 | –          | no run yet |" in text
-    assert "| K = 8 | 30.0 ± 0.0 | 2          |" in text
+    assert "| K = 1 | –          | no run |" in text
+    assert "| K = 8 | 30.0 ± 0.0 | 2      |" in text
     assert {"cost.csv", "cost.tex", "cost_against_k.pdf", "cost_against_k.png"} <= {
         file.name for file in path.parent.iterdir()
     }

@@ -14,7 +14,7 @@ from benchmark.study.definition import Table
 from benchmark.views.values import MISSING, NO_RUN
 
 NUM = "n"
-"""The column that says of how many runs a row is; for people 0 reads "no run yet"."""
+"""The column that says of how many runs a row is; for people 0 reads "no run"."""
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kshot_core.metrics.bootstrap import Finding
 
 MISSING = "\N{EN DASH}"
-NO_RUN = "no run yet"
+NO_RUN = "no run"
 
 
 @dataclass(frozen=True)

@@ -134,12 +134,12 @@ def test_every_metric_is_shown_by_accuracy_and_by_loss(data: StudyData) -> None:
     table = measures.table(data).set_index(["name", "score"])
     for row, label in (("K1", "K = 1"), ("K8", "K = 8")):
         own = data.runs[data.runs["row"] == row]
-        for score, prefix in (("accuracy", "metrics"), ("−loss", "metrics_by_loss")):
+        for score, prefix in (("acc.", "metrics"), ("−loss", "metrics_by_loss")):
             for metric, scale in measures.MEASURES.items():
                 values = scale * own[f"{prefix}.{metric}"].astype(float)
                 assert table.loc[(label, score), metric] == pytest.approx(values.mean())
                 assert table.loc[(label, score), f"{metric}_sd"] == pytest.approx(values.std())
-        assert table.loc[(label, "accuracy"), "n"] == len(own)
+        assert table.loc[(label, "acc."), "n"] == len(own)
     assert table.loc[("K = 4", "−loss"), "n"] == 0
     counted = 100 * data.runs["controls.params.p_at_top.0.05"].iloc[0]
     assert table.loc[("parameters", "–"), "p_at_top.0.05"] == pytest.approx(counted)

@@ -58,11 +58,13 @@ STUDY = Study(
         ),
         Table(
             "measures",
-            "Every metric, by accuracy and by −loss",
+            "Other metrics, by accuracy and by −loss",
             measures.table,
             measures.LABELS,
             measures.NOTES,
             decimals=1,
+            # The table above has tau-b.
+            for_programs=("kendall_tau_b", "kendall_tau_a"),
         ),
     ),
     figures=(

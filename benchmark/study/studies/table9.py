@@ -31,7 +31,7 @@ _CONTROLS = (
     Row("K8-fixed", "K = 8, fixed 1/K", {"K": 8, "sharing": "fixed"}),
     Row(
         "K8-images",
-        "K = 8, same images",
+        "K = 8, same data",
         {"K": 8, "simplex_batches": "shared", "simplex_every": 2},
     ),
     Row("K1-time", "K = 1, same time", {"K": 1, "epochs": 60}),

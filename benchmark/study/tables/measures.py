@@ -41,7 +41,7 @@ NOTES = (
     "Regret: what is lost by taking the predicted best.",
     "The last rows train nothing, or are two training seeds of the truth against each other.",
 )
-_SCORES = {"metrics": "accuracy", BY_LOSS: "−loss"}
+_SCORES = {"metrics": "acc.", BY_LOSS: "−loss"}
 
 
 def table(data: StudyData) -> pd.DataFrame:
