@@ -35,7 +35,7 @@ from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import ScoringBatches
 
 _NUM_CODES = 1000
-_TRACK_IMAGES = 1000
+TRACK_IMAGES = 1000
 
 
 def run_folder(results: Path, config: RunConfig) -> RunFolder:
@@ -165,7 +165,7 @@ def _tau(
         images,
         target.table.space.canonical,
         batch_size=config.scoring.score_batch_size,
-        num_examples=_TRACK_IMAGES,
+        num_examples=TRACK_IMAGES,
         precision=config.training.precision,
         task=task,
     )
