@@ -15,7 +15,7 @@ from benchmark.config.retrain import config_of_found
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig
 from benchmark.config.values import flat
-from benchmark.run.execute import TRACK_IMAGES
+from benchmark.run.watching import TRACK_IMAGES
 from benchmark.study.definition import Size
 from benchmark.study.jobs import Job, finished_supernet
 from benchmark.study.roofline import IMAGES

@@ -180,7 +180,7 @@ def test_plan_scales_by_pixels_and_takes_the_nearest_records(tmp_path: Path) -> 
     job = jobs_of(TABLE9, "cpu")[-1]
     small = {**job.config.flat(), "image_size": 16, "score_images": 1000, "track_every": 0}
     data = {"split": "train + valid (25000 + 25000 images): cifar-split.txt"}
-    run = job.run.changed(track_every=0, archs=400)
+    run = job.run.changed(image_size=0, track_every=0, archs=400)
     near = Job(job.row, job.seed, run)
     assert seconds_of(tmp_path, near) is None
     changed_record(write_run(tmp_path, {**small, "seed": 1}), data=data)

@@ -21,7 +21,7 @@ from torch import nn
 from kshot_core.checks import check_at_least
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.network import Standalone, Supernet
@@ -54,8 +54,10 @@ class NASBench201:
             supernets have none there (stem, reductions and the last one always have).
     """
 
-    channels: int = setting(16, "width of the network's first stage (16 in NAS-Bench-201)")
-    cells: int = setting(5, "cells a stage (5 in NAS-Bench-201)")
+    channels: int = setting(
+        16, "width of the network's first stage (16 in NAS-Bench-201)", often=True
+    )
+    cells: int = setting(5, "cells a stage (5 in NAS-Bench-201)", often=True)
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
@@ -84,6 +86,10 @@ class NASBench201:
     def width_sites(self) -> tuple[int, ...]:
         """None: widths are fixed."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """The edges, by the nodes that they join."""
+        return tuple(Site(f"{source}→{target}", OPERATIONS) for source, target in EDGES)
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""
