@@ -172,7 +172,6 @@ def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
     lost = f", {num_lost} diverged, not to be tried again" if num_lost else ""
     lines.append(f"{num_done} of {len(steps)} done{lost}")
     known = [step.seconds for step in left if step.seconds is not None]
-    lines.append(f"{len(steps) - len(left)} of {len(steps)} done")
     if known:
         mean = sum(known) / len(known)
         about = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from benchmark.config.arch_file import FoundArch
 from benchmark.config.retrain import config_of_found
 from benchmark.config.run import RunConfig
+from benchmark.config.scores import NamedScores
 from benchmark.config.search import SearchConfig
 from benchmark.config.values import flat
 from benchmark.run.watching import TRACK_IMAGES
@@ -38,6 +40,7 @@ def seconds_of(results: Path, job: Job) -> float | None:
     It takes what finished ones of the same data set and space did, of the same K if there are any
     and nearest in size, scaled by epochs, images, pixels, architectures, cells and channels.
     """
+    assert not isinstance(job.config, NamedScores), "scores are not run"
     config = job.config.flat()
     kind, *place = job.config.place().parent.parent.parts
     records = _records(results, "/".join([kind, *place, "*", "*"]))
@@ -63,10 +66,11 @@ def seconds_of(results: Path, job: Job) -> float | None:
 def seconds_of_retraining(results: Path, size: Size, job: Job) -> float | None:
     """How long the retraining of what a search finds will take; None where no record tells."""
     assert isinstance(job.config, SearchConfig), "what a search finds is retrained"
-    space = job.run.space
-    arch = space.without_images().extremes()[1]  # any has the same epochs and images
-    text = space.without_images().to_string(arch)
-    found = FoundArch(space, text, job.dataset, {"config": job.config.to_dict()})
+    settings = job.run.space
+    space = settings.without_images()
+    # Any architecture has the same epochs and images.
+    text = space.to_string(space.sample(random.Random(0)))
+    found = FoundArch(settings, text, job.dataset, {"config": job.config.to_dict()})
     config = config_of_found(size.retrain_preset, found, job.dataset, size.retrain).flat()
     records = _records(results, f"retrained/{job.dataset}/*/*")
     near = [one for one in records if one["config"].get("space") == space.name] or records
