@@ -153,7 +153,7 @@ def cluster_crew(machine: Machine, settings: ClusterSettings) -> Iterator[Crew]:
     given = machine.places
     places = Places(
         given.results.expanduser().resolve(),
-        *map(_absolute, (given.data, given.truth, given.split)),
+        *map(_absolute, (given.data, given.truth, given.split, given.tensorboard)),
     )
     paths = [path for path in (places.data, places.truth, places.split) if path is not None]
     board = Board()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
 from benchmark.datasets import Data, DataRequest
+from benchmark.train.scalars import checked
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.sharing import Sharing, Strategy
 from kshot_core.space import Arch, Space
@@ -29,12 +31,26 @@ from kshot_core.weights.widen import widen_copies
 
 @dataclass(frozen=True)
 class Places:
-    """Where a run reads and writes; decides no prediction, so it is no part of the config."""
+    """Where a run reads and writes; decides no prediction, so it is no part of the config.
+
+    ``tensorboard`` is where scalars go, None for none; see ``benchmark.train.scalars``.
+    """
 
     results: Path = Path("results")
     data: Path | None = None
     truth: Path | None = None
     split: Path | None = None
+    tensorboard: Path | None = None
+
+
+def places_of(given: argparse.Namespace) -> Places:
+    """The places that a command line names; a program may lack some of the options.
+
+    Raises:
+        UserError: scalars cannot be written.
+    """
+    found = {name: getattr(given, name, None) for name in ("data", "truth", "split")}
+    return Places(given.results, **found, tensorboard=checked(given.tensorboard))
 
 
 @dataclass(frozen=True)
