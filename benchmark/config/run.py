@@ -217,7 +217,7 @@ def _own_warmup(
     """What a strategy says of the warm-up, where the settings asked for say nothing of it."""
     if {"warmup", "warmup_epochs"} & wanted.keys():
         return {}
-    strategy = SHARING.get(sharing or "")
+    strategy: object = SHARING.get(sharing or "")
     if not isinstance(strategy, OwnWarmup):
         return {}
     return strategy.warmup(values.get("epochs", RunConfig.training.epochs))
