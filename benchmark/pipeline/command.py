@@ -49,7 +49,7 @@ from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.command import outcome_lines as retrained_lines
 from benchmark.search.command import APART, outcome_lines
-from benchmark.train.setup import Places
+from benchmark.train.setup import Places, places_of
 from benchmark.workers.jobs import num_cores
 
 _APART = {*APART, "seed"}
@@ -103,7 +103,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     check_used(settings, searches)
     return Request(
         searches,
-        Places(given.results, given.data, given.truth, given.split),
+        places_of(given),
         device,
         given.jobs or (num_cores() if device.type == "cpu" else 1),
         given.checkpoint_seconds,

@@ -154,8 +154,13 @@ def cluster_crew(machine: Machine, settings: ClusterSettings) -> Iterator[Crew]:
     places = Places(
         given.results.expanduser().resolve(),
         *map(_absolute, (given.data, given.truth, given.split)),
+        *(
+            tuple((name, path.expanduser().resolve()) for name, path in one)
+            for one in (given.data_of_set, given.truth_of_space)
+        ),
     )
     paths = [path for path in (places.data, places.truth, places.split) if path is not None]
+    paths += dict(places.data_of_set + places.truth_of_space).values()
     board = Board()
     cluster = Cluster(settings, places.results, paths, code_version, board.show)
     with board, cluster as executor:

@@ -41,7 +41,7 @@ from benchmark.config.values import flag
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.retrain.execute import retrain_one
-from benchmark.train.setup import Places
+from benchmark.train.setup import Places, places_of
 from benchmark.workers.torchrun import processes as join
 
 _APART = {"arch", "dataset", "preset"}
@@ -91,7 +91,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         dataset = given.dataset or RetrainConfig.dataset.name
         config = config_of_text(given.preset, given.arch, dataset, structure | settings)
     check_used({**structure, **settings}, [config])
-    return Request(config, search, Places(given.results, given.data), choose_device(given.device))
+    return Request(config, search, places_of(given), choose_device(given.device))
 
 
 def retrain(request: Request) -> tuple[dict[str, Any], Path]:

@@ -44,7 +44,7 @@ from benchmark.run.execute import run_folder, run_one
 from benchmark.run.known import check_known, is_known
 from benchmark.run.own import notes, own_figure, own_table
 from benchmark.run.scores import rank_scores
-from benchmark.train.setup import Places, load_images, load_target, ranked_space
+from benchmark.train.setup import Places, load_images, load_target, places_of, ranked_space
 from benchmark.train.together import divided, train_together
 from benchmark.views.pictures import own_style, save_figure
 from benchmark.workers.jobs import num_cores, run_all
@@ -88,7 +88,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         if idle:
             raise UserError(f"--scores trains nothing, so {flag(idle[0])} has no part in it")
         config = run_config(given.preset, given.dataset, {**settings, "K": 1, "archs": 0})
-        places = Places(given.results, given.data, given.truth, given.split)
+        places = places_of(given)
         return Request([config], places, torch.device("cpu"), 1, 0.0, given.scores)
     if num_seeds < 1 or (given.jobs is not None and given.jobs < 1):
         option, value = ("--seeds", num_seeds) if num_seeds < 1 else ("--jobs", given.jobs)
@@ -108,7 +108,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
     device = choose_device(given.device)
     # A GPU is shared by several runs only if asked for; it is one machine to all of them.
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
-    places = Places(given.results, given.data, given.truth, given.split)
+    places = places_of(given)
     return Request(configs, places, device, jobs, given.checkpoint_seconds)
 
 

@@ -34,7 +34,7 @@ from benchmark.config.search import SearchConfig, search_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.search.execute import search_one
-from benchmark.train.setup import Places
+from benchmark.train.setup import Places, places_of
 from benchmark.workers.torchrun import processes as join
 
 APART = {"preset", "dataset", "track_every", "track_archs", "archs", "lockstep", "score_paths"}
@@ -65,7 +65,7 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         UserError: values that cannot work, one clear line.
     """
     given = _parser().parse_args(argv)
-    places = Places(given.results, given.data, given.truth, given.split)
+    places = places_of(given)
     settings = given_settings(given, SearchConfig.known(), APART)
     config = search_config(given.preset, given.dataset, settings)
     check_used(settings, [config])

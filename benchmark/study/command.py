@@ -28,7 +28,7 @@ from benchmark.study.render import to_markdown
 from benchmark.study.roofline import roofline_lines
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
-from benchmark.train.setup import Places
+from benchmark.train.setup import Places, places_of
 from benchmark.workers.cluster import ClusterSettings
 from benchmark.workers.jobs import num_cores
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
         for line in lines:
             console.print(Text(line), soft_wrap=True)
         return None
-    places = Places(results, given.data, given.truth, given.split)
+    places = places_of(given)
     check_study(study, given.scale, places)
     for name in scores_to_make(study, given.scale, results):
         made = f"python -m benchmark.run --scores {name}.csv makes their record"

@@ -35,7 +35,7 @@ from benchmark.config.run import RankingSettings, RunConfig, run_config
 from benchmark.records.environment import choose_device
 from benchmark.records.files import check_writable
 from benchmark.train.kept import Kept, clear, kept_supernets
-from benchmark.train.setup import Places, load_images
+from benchmark.train.setup import Places, load_images, places_of
 from benchmark.train.supernet import supernet_folder
 from benchmark.train.together import divided, train_together
 from benchmark.workers.jobs import num_cores, run_all
@@ -82,7 +82,7 @@ def _train(given: argparse.Namespace, console: Console) -> list[Path]:
     check_used(settings, configs)
     configs = list({one.training_only(): one for one in configs}.values())
     device = choose_device(given.device)
-    places = Places(given.results, given.data, None, given.split)
+    places = places_of(given)
     check_writable(places.results)
     for one in configs:
         one.space.build(load_images(one, places))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +14,11 @@ import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
-from benchmark.datasets import Data, DataRequest
+from benchmark.datasets import DATASETS, Data, DataRequest
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.sharing import Sharing, Strategy
 from kshot_core.space import Arch, Space
+from kshot_core.spaces import SPACES
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import TrainingBatches
@@ -27,14 +30,69 @@ from kshot_core.weights.bank import KShot
 from kshot_core.weights.widen import widen_copies
 
 
+Named = tuple[tuple[str, Path], ...]
+"""Paths by the name of what they are for."""
+
+
 @dataclass(frozen=True)
 class Places:
-    """Where a run reads and writes; decides no prediction, so it is no part of the config."""
+    """Where a run reads and writes; decides no prediction, so it is no part of the config.
+
+    Args:
+        results: what is written, and read again.
+        data: examples of every data set that has no folder of its own.
+        truth: table of every space that has no table of its own.
+        split: published split of the images.
+        data_of_set: folders of single data sets.
+        truth_of_space: tables of single spaces.
+    """
 
     results: Path = Path("results")
     data: Path | None = None
     truth: Path | None = None
     split: Path | None = None
+    data_of_set: Named = ()
+    truth_of_space: Named = ()
+
+    def data_for(self, dataset: str) -> Path | None:
+        """Where a data set's examples are, if that was said."""
+        return dict(self.data_of_set).get(dataset, self.data)
+
+    def truth_for(self, space: str) -> Path | None:
+        """Where a space's truth table is, if that was said."""
+        return dict(self.truth_of_space).get(space, self.truth)
+
+
+def places_of(given: argparse.Namespace) -> Places:
+    """The places that a command line names.
+
+    Raises:
+        UserError: one is named twice, or for what there is not.
+    """
+    data, data_of_set = _named("--data", "DATASET", given.data, DATASETS)
+    truth, truth_of_space = _named("--truth", "SPACE", getattr(given, "truth", None), SPACES)
+    split = getattr(given, "split", None)
+    return Places(given.results, data, truth, split, data_of_set, truth_of_space)
+
+
+def _named(
+    option: str, what: str, texts: Sequence[str] | None, names: Collection[str]
+) -> tuple[Path | None, Named]:
+    """The path for everything, and those with a name before them."""
+    found: dict[str, Path] = {}
+    for text in texts or ():
+        name, sign, path = text.partition("=")
+        if not (sign and path) or "/" in name or Path(text).exists():
+            name, path = "", text
+        elif name not in names:
+            raise UserError(
+                f"{option} takes a path, or {what}=PATH with one of {', '.join(sorted(names))}; "
+                f"got {text!r}"
+            )
+        if name in found:
+            raise UserError(f"{option} is given twice{f' for {name}' if name else ''}")
+        found[name] = Path(path)
+    return found.pop("", None), tuple(found.items())
 
 
 @dataclass(frozen=True)
@@ -77,7 +135,7 @@ def load_images(config: RunConfig, places: Places) -> Data:
             to score on.
     """
     request = DataRequest(
-        folder=places.data,
+        folder=places.data_for(config.dataset.name),
         split_file=places.split,
         seed=config.dataset["split_seed"],
     )
@@ -112,7 +170,7 @@ def load_target(config: RunConfig, places: Places) -> Target:
     """
     space = config.space.without_images()
     name, wanted = config.dataset.name, config.ranking
-    table = TruthTable.load(find_truth(name, places.truth, space.name), space)
+    table = TruthTable.load(find_truth(name, places.truth_for(space.name), space.name), space)
     if wanted.truth_column == "default":
         column = default_column(name, table)
     else:

@@ -1,0 +1,99 @@
+"""How Does Supernet Help in NAS? (Zhang, Yang & Zhang, arXiv 2010.08219): its five spaces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark.study.definition import Row, Size, Study
+
+_NAMES = {
+    "nasbench101": "NAS-Bench-101",
+    "nasbench201": "NAS-Bench-201",
+    "darts": "DARTS",
+    "darts_ptb": "DARTS-PTB",
+    "proxyless": "ProxylessNAS",
+    "nasbench_macro": "NAS-Bench-Macro",
+}
+_RANKERS = {
+    "short": ("one-shot, a quarter as long", {"K": 1}),
+    "one-shot": ("one-shot", {"K": 1}),
+    "k-shot": ("K = 4", {"K": 4}),
+}
+# How copies are trained: codes that differ from the first step, steps of their own for them.
+_COPIES = {
+    "warmup_epochs": 0, "simplex_batches": "extra", "simplex_every": 16, "num_groups": 4,
+    "output_scale": 10.0,
+}  # fmt: skip
+_NO_DROPOUT = {f"dropout{kind}": 0.0 for kind in ("", "h", "x", "i", "e")}
+
+_ON_CPU: dict[str, dict[str, Any]] = {
+    "nasbench101": {
+        "dataset": "digits", "channels": 8, "cells": 1, "score_images": 1000,
+    },
+    "nasbench201": {
+        "dataset": "cifar10", "image_size": 8, "channels": 8, "cells": 1, "archs": 500,
+        "score_images": 500,
+    },
+    "darts": {
+        "dataset": "cifar10", "image_size": 16, "channels": 4, "layers": 5, "zero": False,
+        "train_images": 8192, "score_images": 256, "score_batch_size": 128,
+    },
+    "darts_ptb": {
+        "dataset": "text", "units": 32, **_NO_DROPOUT, "batch_size": 32, "learning_rate": 1.0,
+        "gradient_clip": 0.25, "train_images": 3200, "score_images": 256,
+        "score_batch_size": 64, "truth_column": "penn-treebank/valid/3000ep/mean",
+    },
+    "proxyless": {
+        "dataset": "cifar10", "image_size": 16, "stem": 8, "first": 8, "head": 64,
+        "stem_stride": 1, "stages": "8x4/1,12x4/2,16x4/2,20x4/1,24x4/2,32x1/1",
+        "train_images": 8192, "score_images": 512, "score_batch_size": 128,
+        "truth_column": "imagenet/test/300ep/mean",
+    },
+    "nasbench_macro": {
+        "dataset": "cifar10", "image_size": 16, "stem": 8, "head": 64, "train_images": 12_800,
+        "archs": 300, "score_images": 500,
+    },
+}  # fmt: skip
+
+
+def _row_settings(
+    spaces: Mapping[str, Mapping[str, Any]], epochs: int
+) -> dict[str, dict[str, Any]]:
+    """Each row's settings at a scale; short ones have a quarter of the epochs."""
+    return {
+        f"{space}-{ranker}": {
+            **own, "epochs": epochs // 4 if ranker == "short" else epochs,
+        }
+        for space, own in spaces.items()
+        for ranker in _RANKERS
+    }  # fmt: skip
+
+
+STUDY = Study(
+    name="five_spaces",
+    title="Does weight sharing help at all? Five search spaces and a sixth",
+    question="On which search spaces does a supernet rank architectures better than counting their "
+    "parameters, multiply-adds or layers does, one copy of the weights or four, and does it once "
+    "it is trained four times as long?",
+    kind="rank",
+    rows=tuple(
+        Row(f"{space}-{ranker}", f"{name}: {label}", {"space": space, **settings})
+        for space, name in _NAMES.items()
+        for ranker, (label, settings) in _RANKERS.items()
+    ),
+    sizes={
+        "cpu": Size(
+            "proxy",
+            "cifar10",
+            {
+                **_COPIES, "batch_size": 64, "learning_rate": 0.05, "track_every": 0,
+                "score_batch_size": 250,
+            },
+            seeds=(0, 1, 2),
+            row_settings=_row_settings(_ON_CPU, 4),
+        ),
+    },
+    answer=lambda data: "",
+    tables=(),
+)  # fmt: skip
