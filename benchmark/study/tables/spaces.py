@@ -1,0 +1,240 @@
+"""How well supernets rank on each search space: beside counts, seed agreement and chance."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from benchmark.study.definition import StudyData, Table, of_row
+from benchmark.study.scored import Scored
+from benchmark.study.spaces import OfSpace, by_space, gain, mean_of, random_scores, ranker_of
+from benchmark.views.ranks import AGREEMENT, tau
+from benchmark.views.values import MISSING, Estimate, numbers
+from kshot_core.metrics.bootstrap import Finding
+from kshot_core.metrics.correlation import (
+    UndefinedMetricError,
+    best_rank_at_k,
+    kendall_tau_b,
+    p_at_top,
+    spearman,
+)
+
+PAPER = "spearman"
+"""Key of the paper's figure in a row: Spearman's rank correlation, as a share."""
+_TOP = 0.1
+_PICKS = 5
+_LABELS = {
+    "space": "space",
+    "name": "",
+    "tau": "tau-b (%)",
+    "interval": "95 %",
+    "tau_by_score": "by score (%)",
+    "spearman": "ρ (%)",
+    "paper": "paper ρ (%)",
+    "archs": "archs",
+}
+_NOTES = (
+    "Tau-b, ρ (Spearman): by −loss, mean ± sample standard deviation over n seeds; by score: by "
+    "accuracy, or by perplexity.",
+    "95 %: of tau-b, bootstrap over architectures, and over seeds where there are several; of one "
+    "run it says nothing of other seeds.",
+    "Parameters, FLOPs, depth and convolutions are those of the truth's own networks, not of the "
+    "supernets' narrower paths.",
+    "Seed agreement: one seed of the truth as the prediction of another; no ranker can be shown to "
+    "exceed it.",
+)
+
+
+def main_table(name: str, title: str, *notes: str) -> Table:
+    """Rank correlations by space, with the study's own notes below."""
+    return Table(name, title, table, _LABELS, (*_NOTES, *notes), decimals=1)
+
+
+def table(data: StudyData) -> pd.DataFrame:
+    """A line per space and ranker, below them what trains nothing and the seeds' agreement.
+
+    Returns:
+        Columns ``space``, ``name``, ``tau``, ``tau_by_score``, ``spearman`` with their ``_sd``, and
+        ``paper``, in percent; ``interval`` of tau; ``n`` seeds, and ``archs``.
+    """
+    lines = [line for one in by_space(data) for line in _lines(one)]
+    columns = [*_LABELS, "tau_sd", "tau_by_score_sd", "spearman_sd", "n"]
+    frame = pd.DataFrame(lines, columns=None if lines else pd.Index(columns))
+    return frame.drop(columns="paper") if frame["paper"].isna().all() else frame
+
+
+def _lines(space: OfSpace) -> Iterator[dict[str, object]]:
+    ranked = {one.row.name: one for one in space.ranked}
+    for row in space.rows:
+        paper = 100 * row.paper.get(PAPER, math.nan)
+        head = {"space": space.label, "name": ranker_of(row)}
+        one = ranked.get(row.name)
+        if one is None:
+            yield {**head, **_empty(), "paper": paper, "n": 0}
+            continue
+        taus = _each(one, kendall_tau_b)
+        rhos = _each(one, spearman)
+        score = tau(of_row(space.runs, row))
+        yield {
+            **head,
+            **_empty(),
+            "tau": 100 * taus.mean,
+            "tau_sd": 100 * taus.sd,
+            "interval": _ends(mean_of(kendall_tau_b, one.predicted, one.true)),
+            "tau_by_score": 100 * score.mean,
+            "tau_by_score_sd": 100 * score.sd,
+            "spearman": 100 * rhos.mean,
+            "spearman_sd": 100 * rhos.sd,
+            "paper": paper,
+            "n": len(one.predicted),
+            "archs": len(one.true),
+        }
+    true = space.ranked[0].true
+    for name, count in space.counts.items():
+        yield {
+            "space": space.label,
+            "name": name,
+            **_empty(),
+            "tau": 100 * kendall_tau_b(count, true),
+            "interval": _ends(mean_of(kendall_tau_b, count[None], true)),
+            "spearman": 100 * spearman(count, true),
+            "archs": len(true),
+        }
+    yield {"space": space.label, "name": AGREEMENT, **_empty(), **_agreement(space.runs)}
+
+
+def _empty() -> dict[str, object]:
+    """Every column of numbers, in order."""
+    names = ("tau", "tau_sd", "interval", "tau_by_score", "tau_by_score_sd", "spearman",
+             "spearman_sd", "paper")  # fmt: skip
+    blank: dict[str, object] = dict.fromkeys(names, math.nan)
+    return {**blank, "interval": MISSING, "n": MISSING, "archs": MISSING}
+
+
+def _each(one: Scored, metric: object) -> Estimate:
+    assert callable(metric)
+    return Estimate.of(np.array([metric(scores, one.true) for scores in one.predicted]))
+
+
+def _ends(found: Finding) -> str:
+    if math.isnan(found.low):
+        return MISSING
+    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def _agreement(runs: pd.DataFrame) -> dict[str, object]:
+    """What the records say of two seeds of the truth, the same in all of them."""
+    taus = numbers(runs, "ceiling.kendall_tau_b")
+    if np.isnan(taus).all():
+        return {}
+    run = runs.iloc[int(np.argmin(np.isnan(taus)))]
+    ends = run.get("ceiling.interval")
+    low, high = json.loads(ends) if isinstance(ends, str) else (math.nan, math.nan)
+    return {
+        "tau": 100 * run["ceiling.kendall_tau_b"],
+        "interval": _ends(Finding(0.0, low, high, 1)),
+        "spearman": 100 * run["ceiling.spearman"],
+        "archs": int(run["ceiling.num_archs"]),
+    }
+
+
+RETRIEVAL_LABELS = {
+    "name": "",
+    "top": f"P@top {100 * _TOP:.0f} % (%)",
+    "interval": "95 %",
+    "rank": f"best rank of {_PICKS}",
+    "by_chance": "by chance",
+    "archs": "archs",
+}
+RETRIEVAL_NOTES = (
+    f"P@top {100 * _TOP:.0f} %: share of the predicted best {100 * _TOP:.0f} % that truly are "
+    f"among the best {100 * _TOP:.0f} %, which is {100 * _TOP:.0f} % by chance.",
+    f"Best rank of {_PICKS}: true rank, 1 being the best, of the best among the {_PICKS} that are "
+    "predicted best; by chance: mean of 200 random rankings.",
+    "By −loss, mean ± sample standard deviation over n seeds.",
+)
+
+
+def retrieval(data: StudyData) -> pd.DataFrame:
+    """A line per space and ranker, and for the best count of each.
+
+    Returns:
+        Columns ``space``, ``name``, ``top`` in percent and ``rank`` with their ``_sd``,
+        ``interval`` of top, ``by_chance`` of rank, ``n``, and ``archs``.
+    """
+    lines = [line for one in by_space(data) for line in _found(one)]
+    columns = ["space", *RETRIEVAL_LABELS, "top_sd", "rank_sd", "n"]
+    return pd.DataFrame(lines, columns=None if lines else pd.Index(columns))
+
+
+def _found(space: OfSpace) -> Iterator[dict[str, object]]:
+    true = space.ranked[0].true
+    chance = float(np.mean([_best(one, true) for one in random_scores(len(true))]))
+    every = [(ranker_of(one.row), one.predicted, one.true) for one in space.ranked]
+    best = space.best_count()
+    if best is not None:
+        every.append((best[0], best[1][None], true))
+    for name, scores, own in every:
+        tops = Estimate.of(np.array([_top(one, own) for one in scores]))
+        ranks = Estimate.of(np.array([_best(one, own) for one in scores]))
+        yield {
+            "space": space.label,
+            "name": name,
+            "top": 100 * tops.mean,
+            "top_sd": 100 * tops.sd,
+            "interval": _ends(mean_of(_top, scores, own)),
+            "rank": ranks.mean,
+            "rank_sd": ranks.sd,
+            "by_chance": chance,
+            "n": MISSING if name in space.counts else len(scores),
+            "archs": len(own),
+        }
+
+
+def _top(predicted: object, true: object) -> float:
+    return p_at_top(predicted, true, _TOP)  # type: ignore[arg-type]
+
+
+def _best(predicted: object, true: object) -> float:
+    return best_rank_at_k(predicted, true, _PICKS)  # type: ignore[arg-type]
+
+
+def answer(data: StudyData) -> str:
+    """A sentence per space: what supernets reach, what counting does, and whether they helped."""
+    told = [_sentence(one) for one in by_space(data)]
+    return " ".join(told) if told else "No run yet."
+
+
+def _sentence(space: OfSpace) -> str:
+    true, best = space.ranked[0].true, space.best_count()
+    parts, gains = [], []
+    for one in space.ranked:
+        try:
+            value = mean_of(kendall_tau_b, one.predicted, one.true)
+        except UndefinedMetricError:
+            parts.append(f"{ranker_of(one.row)} undefined")
+            continue
+        parts.append(f"{ranker_of(one.row)} {100 * value.value:.1f} % (n = {value.num})")
+        if best is not None:
+            gains.append((ranker_of(one.row), gain(one, best[1])))
+    head = f"{space.label} ({len(true)} archs): tau-b {', '.join(parts)}"
+    if best is None:
+        return f"{head}; no count varies."
+    counted = 100 * kendall_tau_b(best[1], true)
+    said = "; ".join(f"{name} {_told(found)}" for name, found in gains)
+    return f"{head}; {best[0]} {counted:.1f} %. Less that: {said}."
+
+
+def _told(found: Finding) -> str:
+    text = f"{100 * found.value:+.1f} points"
+    if not math.isnan(found.low):
+        text += f" (95 % {100 * found.low:+.1f} to {100 * found.high:+.1f})"
+    if found.num < 2:
+        return f"{text}, one seed: no finding"
+    if not found.is_sure:
+        return f"{text}: no telling"
+    return f"{text}: {'helped' if found.value > 0 else 'did worse'}"
