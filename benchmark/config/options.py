@@ -90,6 +90,7 @@ def add_results(group: argparse._ArgumentGroup) -> None:
     """Options for where images are and where to write."""
     group.add_argument(
         "--data",
+        type=Path,
         action="append",
         metavar="[DATASET=]DIR",
         help="folder of the examples; several with the names of their data sets",
@@ -105,6 +106,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     places.add_argument("--split", type=Path, metavar="FILE", help="published split of the images")
     places.add_argument(
         "--truth",
+        type=Path,
         action="append",
         metavar="[SPACE=]FILE",
         help="truth table; several with the names of their search spaces",

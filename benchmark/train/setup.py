@@ -13,6 +13,8 @@ import numpy.typing as npt
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
+from benchmark.cli.text import read_path
 from benchmark.config.run import RunConfig
 from benchmark.datasets import DATASETS, Data, DataRequest
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
@@ -28,7 +30,6 @@ from kshot_core.training.steps import Engine, run_step
 from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
 from kshot_core.weights.widen import widen_copies
-
 
 Named = tuple[tuple[str, Path], ...]
 """Paths by the name of what they are for."""
@@ -67,31 +68,27 @@ def places_of(given: argparse.Namespace) -> Places:
     """The places that a command line names.
 
     Raises:
-        UserError: one is named twice, or for what there is not.
+        UserError: one is named for a data set or a space that there is not.
     """
-    data, data_of_set = _named("--data", "DATASET", given.data, DATASETS)
-    truth, truth_of_space = _named("--truth", "SPACE", getattr(given, "truth", None), SPACES)
+    data, data_of_set = _named("--data", given.data, DATASETS)
+    truth, truth_of_space = _named("--truth", getattr(given, "truth", None), SPACES)
     split = getattr(given, "split", None)
     return Places(given.results, data, truth, split, data_of_set, truth_of_space)
 
 
 def _named(
-    option: str, what: str, texts: Sequence[str] | None, names: Collection[str]
+    option: str, paths: Sequence[Path] | None, names: Collection[str]
 ) -> tuple[Path | None, Named]:
-    """The path for everything, and those with a name before them."""
+    """The path for everything, and those with a name before them; the last of each stands."""
     found: dict[str, Path] = {}
-    for text in texts or ():
-        name, sign, path = text.partition("=")
-        if not (sign and path) or "/" in name or Path(text).exists():
-            name, path = "", text
-        elif name not in names:
-            raise UserError(
-                f"{option} takes a path, or {what}=PATH with one of {', '.join(sorted(names))}; "
-                f"got {text!r}"
-            )
-        if name in found:
-            raise UserError(f"{option} is given twice{f' for {name}' if name else ''}")
-        found[name] = Path(path)
+    for path in paths or ():
+        name, sign, rest = str(path).partition("=")
+        if not (sign and rest) or "/" in name or path.exists():
+            name, own = "", path
+        else:
+            one_of(f"the name in {option} NAME=PATH", name, names)
+            own = read_path(rest)
+        found[name] = own
     return found.pop("", None), tuple(found.items())
 
 

@@ -38,14 +38,11 @@ _LABELS = {
     "archs": "archs",
 }
 _NOTES = (
-    "Tau-b, ρ (Spearman): by −loss, mean ± sample standard deviation over n seeds; by score: by "
-    "accuracy, or by perplexity.",
-    "95 %: of tau-b, bootstrap over architectures, and over seeds where there are several; of one "
-    "run it says nothing of other seeds.",
-    "Parameters, FLOPs, depth and convolutions are those of the truth's own networks, not of the "
-    "supernets' narrower paths.",
-    "Seed agreement: one seed of the truth as the prediction of another; no ranker can be shown to "
-    "exceed it.",
+    "Tau-b, ρ (Spearman): by −loss, mean ± sample standard deviation over n seeds.",
+    "By score: tau-b by accuracy, or by perplexity.",
+    "95 %: of tau-b, bootstrap over architectures and, where there are several, over seeds.",
+    "Parameters, FLOPs, depth, convolutions: of the truth's own networks, not of narrow paths.",
+    "Seed agreement: one seed of the truth as the prediction of another.",
 )
 
 
@@ -151,10 +148,9 @@ RETRIEVAL_LABELS = {
     "archs": "archs",
 }
 RETRIEVAL_NOTES = (
-    f"P@top {100 * _TOP:.0f} %: share of the predicted best {100 * _TOP:.0f} % that truly are "
-    f"among the best {100 * _TOP:.0f} %, which is {100 * _TOP:.0f} % by chance.",
-    f"Best rank of {_PICKS}: true rank, 1 being the best, of the best among the {_PICKS} that are "
-    "predicted best; by chance: mean of 200 random rankings.",
+    f"P@top: share of the predicted best {100 * _TOP:.0f} % that truly are; as much by chance.",
+    f"Best rank: the best true rank, 1 being the first, among the predicted best {_PICKS}.",
+    "By chance: mean of 200 random rankings.",
     "By −loss, mean ± sample standard deviation over n seeds.",
 )
 
