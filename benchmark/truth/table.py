@@ -288,15 +288,14 @@ def find_truth(dataset: str, given: Path | None = None, space: str = _NATIVE) ->
     if place.is_file():
         return place
     if given is None and (space, dataset) in _EMBEDDED:
-        made = f"make one with: python -m benchmark.standalone --space {space} --dataset {dataset}"
-        named = "--truth FILE"
+        made = f"python -m benchmark.standalone --space {space} --dataset {dataset}"
     else:
         source = _PUBLISHED.get(space, "a CSV")
-        made = f"make one with: python -m benchmark.truth import SOURCE --to {place} ({source})"
-        named = "--truth FILE" if space == _NATIVE else f"--truth {space}=FILE"
+        made = f"python -m benchmark.truth import SOURCE --to {place} (SOURCE: {source})"
+    named = "FILE" if space == _NATIVE else f"{space}=FILE"
     raise UserError(
-        f"no truth table of {space} for {dataset} at {place} ({said}); {made}; or name one with "
-        f"{named}"
+        f"no truth table of {space} for {dataset} at {place} ({said}); make one with: {made}; "
+        f"or name one with --truth {named}"
     )
 
 

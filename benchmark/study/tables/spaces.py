@@ -201,11 +201,12 @@ def _best(predicted: object, true: object) -> float:
 
 def answer(data: StudyData) -> str:
     """A sentence per space: what supernets reach, what counting does, and whether they helped."""
-    told = [_sentence(one) for one in by_space(data)]
+    told = [sentence(one) for one in by_space(data)]
     return " ".join(told) if told else "No run yet."
 
 
-def _sentence(space: OfSpace) -> str:
+def sentence(space: OfSpace) -> str:
+    """What supernets reach on one space, what the best count does, and what they add to it."""
     true, best = space.ranked[0].true, space.best_count()
     parts, gains = [], []
     for one in space.ranked:
