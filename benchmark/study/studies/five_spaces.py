@@ -37,11 +37,11 @@ _NO_DROPOUT = {f"dropout{kind}": 0.0 for kind in ("", "h", "x", "i", "e")}
 
 _ON_CPU: dict[str, dict[str, Any]] = {
     "nasbench101": {
-        "dataset": "digits", "channels": 8, "cells": 1, "score_images": 1000,
+        "dataset": "digits", "channels": 8, "cells": 1, "score_images": 500,
     },
     "nasbench201": {
-        "dataset": "cifar10", "image_size": 8, "channels": 8, "cells": 1, "archs": 500,
-        "score_images": 500,
+        "dataset": "cifar10", "image_size": 8, "channels": 8, "cells": 1, "archs": 300,
+        "score_images": 250,
     },
     "darts": {
         "dataset": "cifar10", "image_size": 16, "channels": 4, "layers": 5, "zero": False,
@@ -60,11 +60,9 @@ _ON_CPU: dict[str, dict[str, Any]] = {
     },
     "nasbench_macro": {
         "dataset": "cifar10", "image_size": 16, "stem": 8, "head": 64, "train_images": 12_800,
-        "archs": 300, "score_images": 500,
+        "archs": 200, "score_images": 250,
     },
 }  # fmt: skip
-
-
 _TINY: dict[str, dict[str, Any]] = {
     "nasbench101": {"dataset": "digits", "channels": 8, "cells": 1, "archs": 40},
     "nasbench201": {"dataset": "digits", "channels": 8, "cells": 1, "archs": 40},
@@ -132,7 +130,7 @@ STUDY = Study(
             rows=tuple(f"{space}-{ranker}" for space in _TINY for ranker in _RANKERS),
             row_settings=_row_settings(_TINY, 4),
         ),
-        # Forty minutes of a core a seed and less; narrow supernets, and few steps.
+        # About fifteen minutes of a core a seed: narrow supernets, and few steps.
         "cpu": Size(
             "proxy",
             "cifar10",
@@ -163,6 +161,13 @@ STUDY = Study(
             spaces.RETRIEVAL_LABELS,
             spaces.RETRIEVAL_NOTES,
             decimals=1,
+        ),
+        Table(
+            "supernets",
+            "What was trained",
+            spaces.supernets,
+            spaces.SUPERNETS_LABELS,
+            spaces.SUPERNETS_NOTES,
         ),
     ),
     figures=(

@@ -12,8 +12,8 @@ import pandas as pd
 from benchmark.study.definition import StudyData, Table, of_row
 from benchmark.study.scored import Scored
 from benchmark.study.spaces import OfSpace, by_space, gain, mean_of, random_scores, ranker_of
-from benchmark.views.ranks import AGREEMENT, tau
-from benchmark.views.values import MISSING, Estimate, numbers
+from benchmark.views.ranks import AGREEMENT, steps, tau
+from benchmark.views.values import MISSING, Estimate, numbers, text
 from kshot_core.metrics.bootstrap import Finding
 from kshot_core.metrics.correlation import (
     UndefinedMetricError,
@@ -197,6 +197,32 @@ def _top(predicted: object, true: object) -> float:
 
 def _best(predicted: object, true: object) -> float:
     return best_rank_at_k(predicted, true, _PICKS)  # type: ignore[arg-type]
+
+
+SUPERNETS_LABELS = {"settings": "of its own", "steps": "weight steps", "truth": "compared with"}
+SUPERNETS_NOTES = (
+    "Of its own: settings that not all spaces have in common. Weight steps: of its rows, in order.",
+)
+_NOT_SHOWN = {"space", "K", "epochs", "truth_column"}
+
+
+def supernets(data: StudyData) -> pd.DataFrame:
+    """A line per space: ``settings``, ``steps`` of its rows, ``truth``, the column."""
+    lines = []
+    for one in by_space(data):
+        known = data.study.settings_of(one.ranked[0].row, data.scale)
+        own = {name: value for name, value in known.items() if name not in _NOT_SHOWN}
+        shared = {*data.size.settings.items()} if data.scale in data.study.sizes else set()
+        told = [f"{k.replace('_', ' ')} {text(v)}" for k, v in own.items() if (k, v) not in shared]
+        lines.append(
+            {
+                "space": one.label,
+                "settings": ", ".join(told),
+                "steps": ", ".join(steps(of_row(one.runs, row.row)) for row in one.ranked),
+                "truth": str(one.runs.iloc[0]["truth.column"]),
+            }
+        )
+    return pd.DataFrame(lines, columns=["space", *SUPERNETS_LABELS])
 
 
 def answer(data: StudyData) -> str:
