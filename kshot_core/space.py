@@ -6,8 +6,8 @@ choice. A space never holds weights: it builds networks as ordinary ``nn.Module`
 Which tuples are architectures is the space's to say (``Space.sample``, ``Space.contains``): in most
 spaces every site is free, in others only some combinations exist, such as graphs of at most nine
 edges. What only some spaces can do is a small protocol of its own, and what reads it skips spaces
-without it: ``Listable``, ``Priced``, ``Drawable`` (``kshot_core/drawing.py``), and of its network
-``ManyPaths`` (``kshot_core/weights/many.py``).
+without it: ``Listable``, ``Priced``, ``Named``, ``Drawable`` (``kshot_core/drawing.py``), and of
+its network ``ManyPaths`` (``kshot_core/weights/many.py``).
 
 Shape letters: A architectures, S sites, F features of the one-hot encoding.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence, Sized
+from dataclasses import dataclass
 from itertools import product
 from random import Random
 from typing import Protocol, TypeGuard, runtime_checkable
@@ -138,6 +139,37 @@ class Priced(Protocol):
 
     def extremes(self) -> tuple[Arch, Arch]:
         """The architectures of the fewest, and of the most, multiply-adds and parameters."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place with a choice, in words.
+
+    Args:
+        name: a few letters, different for each site.
+        choices: the name of each choice.
+        is_operation: whether they are operations, rather than what is joined with what or how wide
+            something is.
+        needs: other sites; where all of them have their first choice, this one changes nothing.
+    """
+
+    name: str
+    choices: tuple[str, ...]
+    is_operation: bool = True
+    needs: tuple[int, ...] = ()
+
+    def counts(self, arch: Arch) -> bool:
+        """Whether the choice of a canonical architecture here changes anything."""
+        return not self.needs or any(arch[site] for site in self.needs)
+
+
+@runtime_checkable
+class Named(Protocol):
+    """What a space can do besides whose choices have names."""
+
+    def sites(self) -> tuple[Site, ...]:
+        """The sites in the order of an architecture's choices, length S."""
         ...
 
 

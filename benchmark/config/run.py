@@ -53,15 +53,21 @@ class RankingSettings:
     track_archs: int = setting(
         100, "architectures to measure tau on while training", needs="track_every"
     )
+    gradient_archs: int = setting(
+        0, "architectures whose gradients in shared weights are compared in pairs; 0 for none"
+    )
     truth_column: str = setting(
         "default", "column of the truth table to compare with, e.g. cifar10/test/200ep/mean"
     )
 
     def __post_init__(self) -> None:
         """Refuse impossible settings with ``ValueError``."""
-        check_at_least(self, {"archs": 0, "track_every": 0, "track_archs": 2})
+        least = {"archs": 0, "track_every": 0, "track_archs": 2, "gradient_archs": 0}
+        check_at_least(self, least)
         if self.archs == 1:
             raise ValueError("archs must be 0 (all) or at least 2 to rank anything, got 1")
+        if self.gradient_archs == 1:
+            raise ValueError("gradient_archs must be 0 (none) or at least 2 to make a pair, got 1")
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def load_predictions(run: Path) -> NDArray[np.void]:
         UserError: the file is absent, cut short or of another layout.
     """
     path = run / "predictions.npy"
-    scores: NDArray[np.void] = _load_array(path)
+    scores: NDArray[np.void] = load_checked_array(path)
     if scores.ndim != 1 or scores.dtype != PREDICTION:
         raise UserError(
             f"{path} should hold index, accuracy, loss and true in one row per arch, got "
@@ -145,7 +145,7 @@ def load_codes(folder: Path, again: str = AGAIN) -> NDArray[np.float32]:
         UserError: the file is absent, cut short or of another layout, or holds no shares.
     """
     path = folder / "codes.npy"
-    codes: NDArray[Any] = _load_array(path, again)
+    codes: NDArray[Any] = load_checked_array(path, again)
     if codes.ndim != 2 or codes.dtype.kind != "f" or not bool(np.isfinite(codes).all()):
         raise UserError(
             f"{path} should hold finite codes of shape (archs, K), got {codes.dtype} "
@@ -192,7 +192,16 @@ def load_log(run: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=None if rows else pd.Index(["epoch"]))
 
 
-def _load_array(path: Path, again: str = AGAIN) -> NDArray[Any]:
+def load_checked_array(path: Path, again: str = AGAIN) -> NDArray[Any]:
+    """An array of a folder with a record, which is the one that the record knows.
+
+    Args:
+        path: the file.
+        again: how to get another one, the end of the line that refuses it.
+
+    Raises:
+        UserError: it is absent, cut short or another.
+    """
     try:
         check_sum(path, read_record(path.parent / "record.json", again).get("files"))
         return load_array(path)

@@ -2,11 +2,13 @@
 
 ``results/records/<dataset>/<space>/<sharing>-K<k>/seed<s>-<hash>/`` holds ``config.json`` from the
 start, ``scores.safetensors`` and ``log.jsonl`` (a line per epoch) while the run goes on, and at the
-end ``predictions.npy``, ``codes.npy`` and, last, ``record.json``.
+end ``predictions.npy``, ``codes.npy``, what ``benchmark/records/load_details.py`` has and, last,
+``record.json``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +54,20 @@ class RunFolder(ConfigFolder):
     def finish(
         self,
         record: dict[str, Any],
-        predictions: npt.NDArray[np.void],
-        codes: npt.NDArray[np.float32],
+        arrays: Mapping[str, npt.NDArray[Any]],
     ) -> dict[str, Any]:
         """Write the results, ``record.json`` last, and remove what only a restart would need.
+
+        Args:
+            record: JSON values.
+            arrays: by the names of their files; those without numbers are left out.
 
         Returns:
             the whole record.
         """
-        for name, array in (("predictions.npy", predictions), ("codes.npy", codes)):
-            write_atomically(self.path / name, _saver(array))
+        for name, array in arrays.items():
+            if array.size:
+                write_atomically(self.path / name, _saver(array))
         return self.complete(record, [self._scores.name])
 
 

@@ -14,28 +14,19 @@ from benchmark.config.run import RunConfig
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.records.load import PREDICTION
+from benchmark.records.load_details import GRADIENTS_FILE, TRACKED_FILE, write_archs
 from benchmark.records.run_folder import RunFolder
 from benchmark.run.compare import compare
 from benchmark.run.scoring import score
+from benchmark.run.watching import gradients, tracked
 from benchmark.train.epochs import Clock, Progress
-from benchmark.train.setup import Places, Target, load_images, load_target, ranked_space
-from benchmark.train.supernet import (
-    WEIGHTS,
-    Supernet,
-    load_weights,
-    trained_supernet,
-    weights_by_epoch,
-)
+from benchmark.train.setup import Places, load_images, load_target, ranked_space
+from benchmark.train.supernet import trained_supernet
 from kshot_core.evaluation.other_codes import codes_to_score_with
-from kshot_core.evaluation.scores import predict
-from kshot_core.metrics.bootstrap import value_or_none
-from kshot_core.metrics.correlation import kendall_tau_b
-from kshot_core.space import Arch
+from kshot_core.space import Listable
 from kshot_core.tasks import task_of
-from kshot_core.tasks.batches import ScoringBatches
 
 _NUM_CODES = 1000
-_TRACK_IMAGES = 1000
 
 
 def run_folder(results: Path, config: RunConfig) -> RunFolder:
@@ -80,7 +71,9 @@ def run_one(
         supernet = trained_supernet(config, splits, places, device, progress, checkpoint_seconds)
         clock = Clock(checkpoint_seconds)
         scoring_started = time.perf_counter()
-        folder.save_log(_tracked(config, supernet, target, validation))
+        log, scores_by_epoch = tracked(config, supernet, target, validation)
+        folder.save_log(log)
+        compared = gradients(config, supernet, target, validation)
         scores, num_scored = score(
             folder,
             supernet,
@@ -123,50 +116,8 @@ def run_one(
                 space, target, task.merit(predictions["accuracy"]), predictions["loss"], task
             ),
         }
-        return folder.finish(record, predictions, codes)
-
-
-def _tracked(
-    config: RunConfig, supernet: Supernet, target: Target, images: ScoringBatches
-) -> list[dict[str, Any]]:
-    """The supernet's log, with tau after every ``track_every``-th epoch whose weights are kept.
-
-    Tau is that of a few architectures, evenly spaced in the target, the same ones for every run
-    of it. Leaves the supernet with its last weights.
-    """
-    log = supernet.log()
-    every = config.ranking.track_every
-    if not every:
-        return log
-    num = min(config.ranking.track_archs, len(target.archs))
-    archs = [target.archs[index * len(target.archs) // num] for index in range(num)]
-    last = supernet.path / WEIGHTS
-    for epoch, path in {**weights_by_epoch(supernet.path), len(log): last}.items():
-        if epoch and epoch % every == 0:
-            load_weights(supernet, path)
-            tau = _tau(config, supernet, target, archs, images)
-            log[epoch - 1] |= {"kendall_tau_b": tau, "num_archs": num}
-    load_weights(supernet, last)
-    return log
-
-
-def _tau(
-    config: RunConfig,
-    supernet: Supernet,
-    target: Target,
-    archs: list[Arch],
-    images: ScoringBatches,
-) -> float | None:
-    task = task_of(target.table.space)
-    scores = predict(
-        supernet.shared,
-        supernet.sharing,
-        archs,
-        images,
-        target.table.space.canonical,
-        batch_size=config.scoring.score_batch_size,
-        num_examples=_TRACK_IMAGES,
-        precision=config.training.precision,
-        task=task,
-    )
-    return value_or_none(lambda: kendall_tau_b(scores.merit, task.merit(target.values(archs))))
+        if not isinstance(space, Listable):
+            write_archs(folder.path, [space.to_string(arch) for arch in target.archs])
+        arrays = {"predictions.npy": predictions, "codes.npy": codes}
+        watched = {TRACKED_FILE: scores_by_epoch, GRADIENTS_FILE: compared}
+        return folder.finish(record, arrays | watched)

@@ -22,11 +22,12 @@ from benchmark.records import environment
 from benchmark.records.files import sha256, write_atomically
 from benchmark.records.folders import ConfigFolder
 from benchmark.records.load import PREDICTION
+from benchmark.records.load_details import write_archs
 from benchmark.run.compare import compare
 from benchmark.train.setup import Places, Target, load_target
 from benchmark.truth.format import is_arch
 from benchmark.truth.reading import Rows, few, read_rows
-from kshot_core.space import Space, compact, example
+from kshot_core.space import Listable, Space, compact, example
 from kshot_core.tasks import task_of
 
 
@@ -90,6 +91,8 @@ def rank_scores(path: Path, config: RunConfig, places: Places) -> tuple[dict[str
             folder.path / "predictions.npy",
             partial(np.save, arr=predictions, allow_pickle=False),
         )
+        if not isinstance(space, Listable):
+            write_archs(folder.path, [space.to_string(arch) for arch in archs])
         record = folder.complete(record)
     return record, folder.path
 

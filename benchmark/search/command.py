@@ -37,7 +37,10 @@ from benchmark.search.execute import search_one
 from benchmark.train.setup import Places, places_of
 from benchmark.workers.torchrun import processes as join
 
-APART = {"preset", "dataset", "track_every", "track_archs", "archs", "lockstep", "score_paths"}
+APART = {
+    "preset", "dataset", "track_every", "track_archs", "gradient_archs", "archs", "lockstep",
+    "score_paths",
+}  # fmt: skip
 """Settings of a search's supernet that a search does nothing with, or asks for apart."""
 
 

@@ -26,10 +26,11 @@ from torch.nn import functional as F
 from kshot_core.checks import check_at_least
 from kshot_core.drawing import Block, Row
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
 from kshot_core.spaces.mobilenetv2.network import ConvBN, InvertedResidual, Layer, Operation
+from kshot_core.spaces.mobilenetv2.text import text_of
 
 CHOICES = (Operation(0), Operation(3, 3), Operation(5, 6))
 STAGES = (2, 3, 3)
@@ -80,6 +81,11 @@ class NASBenchMacro:
     def width_sites(self) -> tuple[int, ...]:
         """None: widths are fixed."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """The layers, by their numbers from 1 on."""
+        names = tuple(text_of(operation) for operation in CHOICES)
+        return tuple(Site(str(at + 1), names) for at in range(NUM_LAYERS))
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from kshot_core.checks import check_above_zero, check_at_least
 from kshot_core.drawing import Block, Row
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.mobilenetv2.cost import network_cost
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
@@ -102,6 +102,11 @@ class Proxyless:
     def width_sites(self) -> tuple[int, ...]:
         """None: widths are fixed."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """The searched layers, by their numbers from 1 on."""
+        names = tuple(text_of(operation) for operation in OPERATIONS)
+        return tuple(Site(str(at), names[:num]) for at, num in enumerate(self.num_choices, start=1))
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""

@@ -13,11 +13,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from benchmark.config.space import SpaceSettings
 from benchmark.records.load import load_predictions
 from benchmark.records.load_searches import load_evaluated
+from benchmark.study.scored import archs_ranked, space_of
 from benchmark.views.sketch import Sketches, sketches
-from kshot_core.space import Arch, Listable, Priced, Space
+from kshot_core.space import Arch, Priced, Space
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,6 @@ def rows_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def space_of(row: Mapping[str, Any]) -> Space:
-    """The search space of a record's row, at the size of images that it has by default."""
-    # A column of whole numbers with some missing is one of other numbers.
-    given = {
-        name: setting.kind(row[f"config.{name}"])
-        for name, setting in SpaceSettings.settings(row["space"]).items()
-        if _known(row.get(f"config.{name}"))
-    }
-    return SpaceSettings(row["space"], **given).without_images()
-
-
 def archs_of_run(row: Mapping[str, Any]) -> Archs:
     """The architectures that a run ranked.
 
@@ -72,12 +61,12 @@ def archs_of_run(row: Mapping[str, Any]) -> Archs:
             "true": scores["true"],
         }
     )
-    if not isinstance(space, Listable):
-        # The record has rows of a truth table that is not here.
+    archs = archs_ranked(space, Path(row["path"]), scores["index"])
+    if archs is None:
+        # The record is from before such a run named its architectures.
         frame["arch"] = [f"row {index} of the truth table" for index in scores["index"]]
         frame[["mflops", "mparams", "convolutions"]] = np.nan
         return Archs(_ranked(frame), None, "")
-    archs = [space.from_index(int(index)) for index in scores["index"]]
     return _described(frame, space, archs)
 
 
@@ -132,7 +121,3 @@ def ranks(scores: ArrayLike) -> NDArray[np.float64]:
     known = ~np.isnan(values)
     places[known] = rankdata(-values[known], method="min")
     return places
-
-
-def _known(value: object) -> bool:
-    return value is not None and not (isinstance(value, float) and np.isnan(value))

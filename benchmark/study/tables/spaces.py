@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 
@@ -12,7 +11,7 @@ import pandas as pd
 from benchmark.study.definition import StudyData, Table, of_row
 from benchmark.study.scored import Scored
 from benchmark.study.spaces import OfSpace, by_space, gain, mean_of, random_scores, ranker_of
-from benchmark.views.ranks import AGREEMENT, steps, tau
+from benchmark.views.ranks import AGREEMENT, agreement, agreement_interval, steps, tau
 from benchmark.views.values import MISSING, Estimate, numbers, text
 from kshot_core.metrics.bootstrap import Finding
 from kshot_core.metrics.correlation import (
@@ -124,18 +123,16 @@ def _ends(found: Finding) -> str:
 
 
 def _agreement(runs: pd.DataFrame) -> dict[str, object]:
-    """What the records say of two seeds of the truth, the same in all of them."""
-    taus = numbers(runs, "ceiling.kendall_tau_b")
-    if np.isnan(taus).all():
+    """What the records say of two seeds of the truth."""
+    known = runs[~np.isnan(numbers(runs, "ceiling.kendall_tau_b"))]
+    if known.empty:
         return {}
-    run = runs.iloc[int(np.argmin(np.isnan(taus)))]
-    ends = run.get("ceiling.interval")
-    low, high = json.loads(ends) if isinstance(ends, str) else (math.nan, math.nan)
+    low, high = agreement_interval(known)
     return {
-        "tau": 100 * run["ceiling.kendall_tau_b"],
+        "tau": 100 * agreement(known),
         "interval": _ends(Finding(0.0, low, high, 1)),
-        "spearman": 100 * run["ceiling.spearman"],
-        "archs": int(run["ceiling.num_archs"]),
+        "spearman": 100 * agreement(known, "spearman"),
+        "archs": int(known["ceiling.num_archs"].iloc[0]),
     }
 
 

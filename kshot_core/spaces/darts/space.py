@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from kshot_core.checks import check_at_least, check_not_negative
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import ALONE, setting
-from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.darts.genotype import (
     CELLS,
@@ -128,6 +128,18 @@ class DARTS:
     def width_sites(self) -> tuple[int, ...]:
         """None: widths are fixed."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """By cell and node the pair of earlier nodes, then the operations on its two edges."""
+        operations = OPERATIONS[: self.num_operations]
+        sites: list[Site] = []
+        for cell in CELLS:
+            for node in NODES:
+                pairs = tuple(f"{first} {second}" for first, second in PAIRS[node])
+                if len(pairs) > 1:
+                    sites.append(Site(f"{cell} {node} reads", pairs, is_operation=False))
+                sites += [Site(f"{cell} {node} {which}", operations) for which in ("a", "b")]
+        return tuple(sites)
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""

@@ -18,7 +18,7 @@ from torch import nn
 from kshot_core.checks import check_at_least
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, in_range, uniform_arch
 from kshot_core.spaces.darts_ptb.dropout import Dropouts
 from kshot_core.spaces.darts_ptb.genotype import (
     ACTIVATIONS,
@@ -93,6 +93,15 @@ class DARTSPTB:
     def width_sites(self) -> tuple[int, ...]:
         """None: every state has the same width."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """Of each step its activation, then the state that it reads."""
+        sites = [Site("1", ACTIVATIONS)]
+        for step in range(2, NUM_STEPS + 1):
+            states = tuple(str(state) for state in range(step))
+            activation = Site(str(step), ACTIVATIONS)
+            sites += [activation, Site(f"{step} reads", states, is_operation=False)]
+        return tuple(sites)
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from kshot_core.checks import check_at_least
 from kshot_core.drawing import Block, Row
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.mobilenetv2.cost import network_cost
 from kshot_core.spaces.mobilenetv2.drawing import FLAT, KERNELS, block
@@ -128,6 +128,20 @@ class MobileNetV2:
     def width_sites(self) -> tuple[int, ...]:
         """The sites after the operations."""
         return tuple(range(self.num_layers, 2 * self.num_layers + 3))
+
+    def sites(self) -> tuple[Site, ...]:
+        """The searched layers by their numbers from 1 on, then the widths of all layers."""
+        names = tuple(text_of(operation) for operation in OPERATIONS)
+        layers = [str(at + 1) for at in range(self.num_layers)]
+        factors = tuple(str(factor) for factor in self.factors)
+        operations = (
+            Site(layer, names[:num]) for layer, num in zip(layers, self.num_choices, strict=False)
+        )
+        widths = (
+            Site(f"width of {layer}", factors, is_operation=False)
+            for layer in ("stem", "first", *layers, "head")
+        )
+        return (*operations, *widths)
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""

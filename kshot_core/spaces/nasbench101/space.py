@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from kshot_core.checks import check_at_least
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.nasbench101 import text
 from kshot_core.spaces.nasbench101.cell import (
@@ -112,6 +112,18 @@ class NASBench101:
     def width_sites(self) -> tuple[int, ...]:
         """None: channels follow from the graph."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """Whether each edge is there, then the operations of vertices that an edge leads to."""
+        edges = [Site(f"{s}→{t}", ("no", "yes"), is_operation=False) for s, t in PAIRS]
+        into = [
+            tuple(at for at, (_, target) in enumerate(PAIRS) if target == vertex)
+            for vertex in range(1, MAX_INNER + 1)
+        ]
+        inner = [
+            Site(str(vertex), OPERATIONS, needs=needs) for vertex, needs in enumerate(into, start=1)
+        ]
+        return (*edges, *inner)
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, uniform over the graphs and operations that the space has.

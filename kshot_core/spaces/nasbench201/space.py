@@ -21,7 +21,7 @@ from torch import nn
 from kshot_core.checks import check_at_least
 from kshot_core.drawing import Edge, Graph
 from kshot_core.settings import setting
-from kshot_core.space import Arch, Generator, check_arch, compact, in_range, uniform_arch
+from kshot_core.space import Arch, Generator, Site, check_arch, compact, in_range, uniform_arch
 from kshot_core.spaces._settings import batch_norm_setting, check_batch_norm
 from kshot_core.spaces.nasbench201.many import EDGES
 from kshot_core.spaces.nasbench201.network import Standalone, Supernet
@@ -84,6 +84,10 @@ class NASBench201:
     def width_sites(self) -> tuple[int, ...]:
         """None: widths are fixed."""
         return ()
+
+    def sites(self) -> tuple[Site, ...]:
+        """The edges, by the nodes that they join."""
+        return tuple(Site(f"{source}→{target}", OPERATIONS) for source, target in EDGES)
 
     def sample(self, generator: Generator) -> Arch:
         """An architecture, every site's choice uniform."""

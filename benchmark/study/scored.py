@@ -1,0 +1,148 @@
+"""What runs of one row scored, as arrays: which architectures, predicted and true merit.
+
+Shape letters: N runs (seeds), A architectures, T epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.cli.errors import UserError
+from benchmark.config.space import SpaceSettings
+from benchmark.records.load import load_predictions
+from benchmark.records.load_details import load_archs, load_tracked
+from benchmark.study.definition import Row, StudyData
+from benchmark.study.ranked import datasets, groups
+from kshot_core.evaluation.traits import traits
+from kshot_core.space import Arch, Listable, Space
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The runs of one row on one data set, which all scored the same architectures.
+
+    Attributes:
+        row: of the study.
+        dataset: what the supernets were trained on.
+        paths: folders of the runs, by seed.
+        space: the search space, at the size of images that it has by default.
+        archs: A architectures.
+        predicted: −loss, or the score where nothing has a loss, (N, A); higher is better.
+        true: what each reaches alone (A,), or its negative where lower is better.
+    """
+
+    row: Row
+    dataset: str
+    paths: tuple[Path, ...]
+    space: Space
+    archs: tuple[Arch, ...]
+    predicted: Values
+    true: Values
+
+    @cached_property
+    def traits(self) -> dict[str, Values]:
+        """What architectures are counted by, (A,) each; see ``kshot_core.evaluation.traits``."""
+        return traits(self.space, self.archs)
+
+    def tracked(self) -> tuple[NDArray[np.int64], Values, Values] | None:
+        """Scores while training, of the epochs that every run has: None where there are none.
+
+        Returns:
+            epochs (T,), predicted merit (N, T, A') and true merit (A',) of the architectures that
+            were looked at.
+
+        Raises:
+            UserError: a file is damaged, or runs looked at other architectures.
+        """
+        found = [load_tracked(path) for path in self.paths]
+        if not found or any(one is None or not one.size for one in found):
+            return None
+        tables = [one for one in found if one is not None]
+        common = sorted(set.intersection(*(set(one["epoch"][:, 0].tolist()) for one in tables)))
+        places = tables[0]["place"][0]
+        if any(not np.array_equal(one["place"][0], places) for one in tables):
+            raise UserError(f"runs of {self.row.label} tracked different archs: {self.paths[0]}")
+        if not common:
+            return None
+        chosen = np.stack([one[np.isin(one["epoch"][:, 0], common)] for one in tables])
+        merit = -chosen["loss"].astype(np.float64)
+        return np.array(common, dtype=np.int64), merit, self.true[places]
+
+
+def scored(data: StudyData) -> Iterator[Scored]:
+    """Every data set and row of a study with runs whose architectures are known.
+
+    Raises:
+        UserError: predictions are damaged, or runs of a row scored different architectures.
+    """
+    for dataset in datasets(data):
+        for row, runs in groups(data, dataset):
+            found = of_runs(row, dataset, runs)
+            if found is not None:
+                yield found
+
+
+def of_runs(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
+    """The runs of a row on a data set; None where it is not known what they scored."""
+    runs = runs.sort_values("seed")
+    first = {str(name): value for name, value in runs.iloc[0].items()}
+    paths = tuple(Path(path) for path in runs["path"])
+    tables = [load_predictions(path) for path in paths]
+    if any(not np.array_equal(one["index"], tables[0]["index"]) for one in tables):
+        raise UserError(f"runs of {row.label} scored different archs: {', '.join(map(str, paths))}")
+    space = space_of(first)
+    archs = archs_ranked(space, paths[0], tables[0]["index"])
+    if archs is None:
+        return None
+    sign = -1.0 if first.get("task.higher_is_better") is False else 1.0
+    losses = np.stack([one["loss"] for one in tables]).astype(np.float64)
+    scores = sign * np.stack([one["accuracy"] for one in tables]).astype(np.float64)
+    predicted = scores if np.isnan(losses).any() else -losses
+    true = sign * tables[0]["true"].astype(np.float64)
+    return Scored(row, dataset, paths, space, tuple(archs), predicted, true)
+
+
+def space_of(row: Mapping[str, Any]) -> Space:
+    """The search space of a record's row, at the size of images that it has by default."""
+    # A column of whole numbers with some missing is one of other numbers.
+    given = {
+        name: setting.kind(row[f"config.{name}"])
+        for name, setting in SpaceSettings.settings(row["space"]).items()
+        if _known(row.get(f"config.{name}"))
+    }
+    return SpaceSettings(row["space"], **given).without_images()
+
+
+def archs_ranked(space: Space, run: Path, index: Sequence[int]) -> list[Arch] | None:
+    """The architectures of a run, or None where neither space nor record says which they are.
+
+    Args:
+        space: of the run.
+        run: its folder.
+        index: of its predictions.
+
+    Raises:
+        UserError: the run's list of architectures is damaged, or of another length.
+    """
+    if isinstance(space, Listable):
+        return [space.from_index(int(one)) for one in index]
+    texts = load_archs(run)
+    if texts is None:
+        return None
+    if len(texts) != len(index):
+        raise UserError(f"{run} names {len(texts)} archs for {len(index)} predictions")
+    return [space.from_string(text) for text in texts]
+
+
+def _known(value: object) -> bool:
+    return value is not None and not (isinstance(value, float) and np.isnan(value))
