@@ -136,7 +136,7 @@ STUDY = Study(
             "cifar10",
             {
                 **_COPIES, "batch_size": 64, "learning_rate": 0.05, "track_every": 0,
-                "score_batch_size": 250,
+                "score_batch_size": 250, "gradient_archs": 8,
             },
             seeds=(0, 1, 2),
             row_settings=_row_settings(_ON_CPU, 4),
