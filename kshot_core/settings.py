@@ -38,6 +38,8 @@ class Setting:
             of it; None where it has.
         read: makes the field's value of a plain one.
         write: makes a plain value (a number, a bool, a text) of the field's.
+        often: whether most people who meet its part will want it; a program's ``--help`` shows
+            these alone, and ``--help-all`` the others too.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Setting:
     alone: Any
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
+    often: bool = False
 
     @property
     def kind(self) -> type:
@@ -62,12 +65,20 @@ def setting(
     alone: Any = None,
     read: Callable[[Any], T] | None = None,
     write: Callable[[T], Any] | None = None,
+    often: bool = False,
 ) -> T:
     """A field of a frozen dataclass that is a setting; see ``Setting`` for the arguments.
 
     ``read`` and ``write`` are for values that are neither numbers nor texts, such as tuples.
     """
-    about = {"help": help, "needs": needs, "alone": alone, "read": read, "write": write}
+    about = {
+        "help": help,
+        "needs": needs,
+        "alone": alone,
+        "read": read,
+        "write": write,
+        "often": often,
+    }
     found: T = dataclasses.field(default=default, metadata={_KEY: about})
     return found
 
@@ -117,6 +128,7 @@ def _setting(field: dataclasses.Field[Any]) -> Setting:
         about["alone"],
         about["read"] or _same,
         write,
+        about["often"],
     )
 
 

@@ -1,7 +1,8 @@
-"""``--help`` of every program: exits with 0, and says of every option what it does."""
+"""``--help`` of every program fits on two screens; ``--help-all`` says what every option does."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import importlib
@@ -40,10 +41,11 @@ PROGRAMS = (
 )
 PROGRAMS += ("truth import", "truth show")
 WIDTH = 80
+TWO_SCREENS = 2 * 48
 
 
 @cache
-def help_of(program: str) -> str:
+def help_of(program: str, option: str = "--help-all") -> str:
     """The help text as a terminal of 80 columns shows it."""
     module, *command = program.split()
     shown = io.StringIO()
@@ -51,7 +53,7 @@ def help_of(program: str) -> str:
         patch.setenv("COLUMNS", str(WIDTH))
         patch.setenv("NO_COLOR", "1")
         with pytest.raises(SystemExit) as stopped:
-            importlib.import_module(f"benchmark.{module}.command").main([*command, "--help"])
+            importlib.import_module(f"benchmark.{module}.command").main([*command, option])
     assert stopped.value.code in (0, None)
     return shown.getvalue()
 
@@ -72,19 +74,73 @@ def options(text: str) -> dict[str, str]:
     return {name: said.strip() for name, said in found.items()}
 
 
+def parser_of(program: str) -> argparse.ArgumentParser:
+    """The parser itself, or that of a program's command."""
+    module, *command = program.split()
+    parser: argparse.ArgumentParser = importlib.import_module(
+        f"benchmark.{module}.command"
+    )._parser()
+    for name in command:
+        (commands,) = (
+            one for one in parser._actions if isinstance(one, argparse._SubParsersAction)
+        )
+        parser = commands.choices[name]
+    return parser
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_help_documents_every_option(program: str) -> None:
-    text = help_of(program)
-    assert text.startswith(f"usage: python -m benchmark.{program.partition(' ')[0]}")
-    documented = options(text.partition("\n\n")[2])
-    mentioned = set(re.findall(r"(?<!\S)\[?(--[a-zA-Z-]+)", text.partition("\n\n")[0]))
-    shown = {word for name in documented for word in re.findall(r"--[a-zA-Z-]+", name)}
-    assert mentioned <= shown | {"--help"}
-    for name, said in documented.items():
+@pytest.mark.parametrize("option", ["--help", "--help-all"])
+def test_help_explains_what_it_shows(program: str, option: str) -> None:
+    text = help_of(program, option)
+    assert text.startswith(f"usage: python -m benchmark.{program} [options]")
+    for name, said in options(text.partition("\n\n")[2]).items():
         assert said, f"{name} is not explained"
         assert "None" not in said, f"{name} shows Python's None: {said}"
     too_wide = [line for line in text.splitlines() if len(line) > WIDTH + 20]
     assert too_wide == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_fits_on_two_screens(program: str) -> None:
+    assert len(help_of(program, "--help").splitlines()) <= TWO_SCREENS
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_help_all_names_every_option(program: str) -> None:
+    """What the parser takes, ``--help-all`` shows; ``--help`` shows a part and counts the rest."""
+    taken = [one.option_strings for one in parser_of(program)._actions if one.option_strings]
+    text, short = (options(help_of(program, option)) for option in ("--help-all", "--help"))
+    shown, few = ({name for one in said for name in names_in(one)} for said in (text, short))
+    for names in taken:
+        assert set(names) <= shown | {"--help-all"}, names
+    assert few <= shown | {"--help-all"}
+    left_out = [names for names in taken if not few & set(names) and names != ["--help-all"]]
+    counted = re.search(r"^(\d+) more, seldom wanted", help_of(program, "--help"), re.MULTILINE)
+    assert len(left_out) == (int(counted[1]) if counted else 0)
+    assert ("--help-all" in few) == bool(left_out)
+
+
+def test_a_setting_says_whether_it_is_wanted_often() -> None:
+    shown = {name for one in options(help_of("run", "--help")) for name in names_in(one)}
+    for name, ones in RunConfig.known().items():
+        if name != "seed":  # counted up from --first-seed
+            assert (flag(name) in shown) == any(about.often for _, about in ones), name
+
+
+def names_in(entry: str) -> list[str]:
+    """``-h`` and ``--help`` of "-h, --help"."""
+    return re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", entry)
+
+
+def test_needed_options_stand_in_the_usage() -> None:
+    usages = {name: help_of(name, "--help").splitlines()[0] for name in PROGRAMS}
+    assert usages["standalone"].endswith("[options] --to FILE")
+    assert usages["study"].endswith("[options] [NAME]")
+    assert usages["truth import"].endswith("truth import [options] SOURCE")
+
+
+def test_presets_are_told_in_whole_sentences() -> None:
+    assert "(section 5.1, appendices A and B)" in " ".join(help_of("run", "--help").split())
 
 
 def test_help_of_a_process_is_the_same() -> None:
@@ -98,7 +154,7 @@ def test_help_of_a_process_is_the_same() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == help_of("run")
+    assert done.stdout == help_of("run", "--help")
 
 
 def test_run_explains_every_setting() -> None:
@@ -108,13 +164,13 @@ def test_run_explains_every_setting() -> None:
     # The seed of a run is counted up from --first-seed.
     for name in names - {"seed"}:
         assert re.search(rf"^  {flag(name)}\b", text, re.MULTILINE), (
-            f"{flag(name)} is not in --help"
+            f"{flag(name)} is not in --help-all"
         )
     # Lines are broken at spaces and at hyphens.
     joined = "".join(text.split())
     for name in names - {"seed"}:
         assert "".join(said_of(known, name).split()) in joined, (
-            f"{flag(name)}'s text is not in --help"
+            f"{flag(name)}'s text is not in --help-all"
         )
 
 

@@ -23,7 +23,7 @@ OPTIONS = [
     ("run", ["--learning-rte", "0.1"], "no option --learning-rte; did you mean --learning-rate?"),
     ("run", ["--learning_rate=0.1"], "no option --learning_rate; did you mean --learning-rate?"),
     ("run", ["-K", "8"], "no option -K; did you mean --K?"),
-    ("run", ["--zzzzzz"], "no option --zzzzzz; --help lists those it has"),
+    ("run", ["--zzzzzz"], "no option --zzzzzz; --help-all lists those it has"),
     ("run", ["cifar10"], "takes no 'cifar10' here"),
     ("search", ["--max-flps", "1e6"], "no option --max-flps; did you mean --max-flops?"),
     ("retrain", ["--wd", "0.1"], "no option --wd; did you mean --weight-decay?"),

@@ -25,8 +25,17 @@ _READERS: Mapping[type | None, Callable[[str], object]] = {
 _UNKNOWN = "unrecognized arguments: "
 
 
+class Seldom(str):
+    """What is said of an option that few want: ``--help-all`` alone shows it."""
+
+    __slots__ = ()
+
+
 class Parser(argparse.ArgumentParser):
     """argparse's parser, whose errors are ``UserError``: one line, without the usage.
+
+    ``--help`` fits on two screens: its usage names no option, and options whose help is ``Seldom``
+    are left to ``--help-all``. They are read and completed like all others.
 
     What options hold is read alike in all of them: white space around a name or a number means
     nothing, numbers may have a decimal comma and whole ones may read ``5e6`` (see
@@ -35,7 +44,9 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**settings, add_help=False)
+        self.add_argument("-h", "--help", action="help", help="show this, and end")
+        self.add_argument("--help-all", action=_HelpAll, help="show all there is, and end")
         if Path(sys.argv[0]).name == "kshot":
             self.prog = self.prog.replace("python -m benchmark.", "kshot ")
         self.add_argument("--version", action=_Version, help="version and commit, and end")
@@ -48,6 +59,31 @@ class Parser(argparse.ArgumentParser):
             arg_strings = split or arg_strings
         return super()._get_values(action, arg_strings)
 
+    def format_help(self, everything: bool = False) -> str:
+        """The text of ``--help``.
+
+        Args:
+            everything: the text of ``--help-all``.
+        """
+        seldom = [action for action in self._actions if isinstance(action.help, Seldom)]
+        # Without an option that few want both are the same, and one is enough.
+        hidden = [] if everything else seldom
+        if not seldom:
+            hidden = [action for action in self._actions if isinstance(action, _HelpAll)]
+        text = self.formatter_class(prog=f"{self.prog} [options]")
+        needed = [one for one in self._actions if one.required or not one.option_strings]
+        text.add_usage(self.usage, needed, [])
+        text.add_text(self.description)
+        for group in self._action_groups:
+            text.start_section(group.title)
+            text.add_text(group.description)
+            text.add_arguments([one for one in group._group_actions if one not in hidden])
+            text.end_section()
+        if seldom and not everything:
+            text.add_text(f"{len(seldom)} more, seldom wanted, are in --help-all.")
+        text.add_text(self.epilog)
+        return text.format_help()
+
     def error(self, message: str) -> NoReturn:
         """Raise what is wrong as ``UserError``; the nearest option is named beside an unknown one.
 
@@ -59,16 +95,31 @@ class Parser(argparse.ArgumentParser):
         wanted = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
         if wanted is not None:
             message += did_you_mean(wanted[1], re.findall(r"[\w-]+", wanted[2]))
-        raise UserError(f"{message}; --help lists the options of {self.prog}")
+        raise UserError(f"{message}; --help-all lists the options of {self.prog}")
 
     def _unknown(self, came: str) -> str:
         word = next((word for word in came.split() if word.startswith("-")), None)
         if word is None:
-            return f"{self.prog} takes no {came!r} here; every setting has an option, see --help"
+            return (
+                f"{self.prog} takes no {came!r} here; every setting has an option, see --help-all"
+            )
         option = word.partition("=")[0]
         known = [name.removeprefix("--") for name in _options(self)]
-        near = did_you_mean(option.lstrip("-"), known, "--") or "; --help lists those it has"
+        near = did_you_mean(option.lstrip("-"), known, "--") or "; --help-all lists those it has"
         return f"{self.prog} has no option {option}{near}"
+
+
+class _HelpAll(argparse.Action):
+    """Shows what ``Seldom`` keeps from ``--help`` too."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **settings: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=settings.get("help"))
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print it, and end."""
+        assert isinstance(parser, Parser)
+        sys.stdout.write(parser.format_help(everything=True))
+        parser.exit()
 
 
 class _Version(argparse.Action):

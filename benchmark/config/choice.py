@@ -91,7 +91,7 @@ class Choice(ABC):
         the name and what all have belong to none, which is written as nothing.
         """
         text = self.help.format(names=", ".join(self.registry))
-        name = Setting(self.part, self.name, text, "", None, str, str)
+        name = Setting(self.part, self.name, text, "", None, str, str, often=True)
         return {self.part: [("", name)], **self._known()}
 
     @classmethod

@@ -54,7 +54,8 @@ class Job(ABC):
         unknown = sorted((given.keys() | offered.keys()) - cls.known().keys())
         if unknown:
             raise UserError(
-                f"a {cls.what} has no settings {', '.join(unknown)}; see --help for those it has"
+                f"a {cls.what} has no settings {', '.join(unknown)}; "
+                "see --help-all for those it has"
             )
         config = cls._built({**offered, **given})
         missing = [name for name in given if name not in config.flat()]

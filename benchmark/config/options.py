@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.cli.parser import Seldom
 from benchmark.config.choice import Known
 from benchmark.config.presets import PRESETS
 from benchmark.config.run import RunConfig
@@ -37,7 +38,10 @@ def add_settings(group: argparse._ArgumentGroup, known: Known, apart: Collection
     for name, ones in known.items():
         if name in apart:
             continue
-        options: dict[str, Any] = {"help": help_of(known, name), "default": None, "dest": name}
+        said = help_of(known, name)
+        if not any(about.often for _, about in ones):
+            said = Seldom(said)
+        options: dict[str, Any] = {"help": said, "default": None, "dest": name}
         kind = ones[0][1].kind
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
@@ -56,7 +60,9 @@ def given_settings(
 
 def presets_text(presets: Mapping[str, Any] = PRESETS) -> str:
     """The presets, each with the first sentence of its text, for the end of ``--help``."""
-    told = (f"{name}: {(one.__doc__ or '').split('.')[0]}" for name, one in presets.items())
+    # A full stop inside a number or an abbreviation ends no sentence.
+    texts = {name: " ".join((one.__doc__ or "").split()) for name, one in presets.items()}
+    told = (f"{name}: {text.split('. ')[0].removesuffix('.')}" for name, text in texts.items())
     return f"Presets: {'; '.join(told)}"
 
 
@@ -82,7 +88,11 @@ def add_seeds(group: argparse._ArgumentGroup, default: int | None, help: str) ->
     """Options for the number of seeds and the first of them."""
     group.add_argument("--seeds", type=int, default=default, metavar="N", help=help)
     group.add_argument(
-        "--first-seed", type=int, default=0, metavar="S", help="number of the first of them (0)"
+        "--first-seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help=Seldom("number of the first of them (0)"),
     )
 
 
@@ -103,7 +113,9 @@ def add_results(group: argparse._ArgumentGroup) -> None:
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Options for where to read and write."""
     places = parser.add_argument_group("places")
-    places.add_argument("--split", type=Path, metavar="FILE", help="published split of the images")
+    places.add_argument(
+        "--split", type=Path, metavar="FILE", help=Seldom("published split of the images")
+    )
     places.add_argument(
         "--truth",
         type=Path,
@@ -125,7 +137,11 @@ def add_machine(group: argparse._ArgumentGroup, jobs: str = "") -> None:
         group.add_argument("--jobs", type=int, metavar="N", help=jobs)
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     group.add_argument(
-        "--checkpoint-seconds", type=_seconds, default=30.0, metavar="S", help="between two (30)"
+        "--checkpoint-seconds",
+        type=_seconds,
+        default=30.0,
+        metavar="S",
+        help=Seldom("seconds between two checkpoints of a training (30)"),
     )
 
 

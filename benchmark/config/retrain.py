@@ -25,14 +25,22 @@ class RetrainConfig(Job):
 
     what: ClassVar[str] = "retraining"
 
-    arch: str = setting("", "a search's arch.json, or an architecture as its space writes it")
+    arch: str = setting(
+        "", "a search's arch.json, or an architecture as its space writes it", often=True
+    )
     seed: int = setting(
-        0, "seed of the initial weights, of the order of images and of their augmentation"
+        0,
+        "seed of the initial weights, of the order of images and of their augmentation",
+        often=True,
     )
     preset: str = setting(
-        "quick", "published or tried settings to start from; other options override them"
+        "quick",
+        "published or tried settings to start from; other options override them",
+        often=True,
     )
-    test_images: int = setting(0, "how many test images to judge by, the first ones; 0 for all")
+    test_images: int = setting(
+        0, "how many test images to judge by, the first ones; 0 for all", often=True
+    )
     dataset: RetrainingData = RetrainingData("digits")
     space: StandaloneSpace = StandaloneSpace("mobilenetv2")
     recipe: RetrainRecipe = RetrainRecipe()

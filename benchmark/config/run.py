@@ -45,10 +45,12 @@ class RankingSettings:
     """What is ranked, and what it is compared with."""
 
     archs: int = setting(
-        0, "how many architectures to score, drawn from the truth table; 0 for all it has"
+        0,
+        "how many architectures to score, drawn from the truth table; 0 for all it has",
+        often=True,
     )
     track_every: int = setting(
-        0, "measure tau on a few architectures every so many epochs; 0 for never"
+        0, "measure tau on a few architectures every so many epochs; 0 for never", often=True
     )
     track_archs: int = setting(
         100, "architectures to measure tau on while training", needs="track_every"
@@ -57,7 +59,9 @@ class RankingSettings:
         0, "architectures whose gradients in shared weights are compared in pairs; 0 for none"
     )
     truth_column: str = setting(
-        "default", "column of the truth table to compare with, e.g. cifar10/test/200ep/mean"
+        "default",
+        "column of the truth table to compare with, e.g. cifar10/test/200ep/mean",
+        often=True,
     )
 
     def __post_init__(self) -> None:
@@ -76,11 +80,15 @@ class RunConfig(Job):
 
     what: ClassVar[str] = "run"
 
-    seed: int = setting(0, "seed of everything random in a run")
+    seed: int = setting(0, "seed of everything random in a run", often=True)
     preset: str = setting(
-        "quick", "published or tried settings to start from; other options override them"
+        "quick",
+        "published or tried settings to start from; other options override them",
+        often=True,
     )
-    K: int = setting(8, "copies of the supernet's weights; several values train one run each")
+    K: int = setting(
+        8, "copies of the supernet's weights; several values train one run each", often=True
+    )
     widen_copies: bool = setting(
         False,
         "copies drawn √K wider, so that their mean has the scale of one network",

@@ -33,12 +33,16 @@ class SearchConfig(Job):
     what: ClassVar[str] = "search"
 
     run: RunConfig = RunConfig()
-    method: str = setting("nsga2", f"how architectures are chosen: {', '.join(METHODS)}")
+    method: str = setting(
+        "nsga2", f"how architectures are chosen: {', '.join(METHODS)}", often=True
+    )
     search: SearchSettings = SearchSettings()
-    search_seed: int = setting(0, "seed of the search, apart from the supernet's")
-    max_flops: float = setting(0.0, "most multiply-adds of an image, e.g. 330e6; 0 for no limit")
-    min_flops: float = setting(0.0, "fewest multiply-adds; 0 for no limit")
-    max_params: int = setting(0, "most parameters; 0 for no limit")
+    search_seed: int = setting(0, "seed of the search, apart from the supernet's", often=True)
+    max_flops: float = setting(
+        0.0, "most multiply-adds of an image, e.g. 330e6; 0 for no limit", often=True
+    )
+    min_flops: float = setting(0.0, "fewest multiply-adds; 0 for no limit", often=True)
+    max_params: int = setting(0, "most parameters; 0 for no limit", often=True)
     ensemble: str = setting(
         "", "score by K supernets trained apart: max or average of their outputs (table 8)"
     )

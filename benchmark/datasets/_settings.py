@@ -12,7 +12,9 @@ from kshot_core.settings import setting
 class DataSettings:
     """Settings that every data set has; one of a data set's own stands in its file."""
 
-    train_images: int = setting(0, "how many training images to use, the first ones; 0 for all")
+    train_images: int = setting(
+        0, "how many training images to use, the first ones; 0 for all", often=True
+    )
     split_seed: int = setting(0, "seed of the split where no published split file is found")
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from kshot_core.settings import SEVERAL_COPIES, setting
 class ScoringSettings:
     """How architectures are scored with shared weights; see ``kshot_core.evaluation.scores``."""
 
-    score_images: int = setting(0, "how many validation images to score on; 0 for all")
+    score_images: int = setting(0, "how many validation images to score on; 0 for all", often=True)
     score_batch_size: int = setting(
         256, "images of a scoring pass; under batch statistics part of the result"
     )

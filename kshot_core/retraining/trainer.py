@@ -67,9 +67,11 @@ class RetrainRecipe:
         precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
     """
 
-    epochs: int = setting(350, "passes over the training images")
-    batch_size: int = setting(1024, "images of a training step, of all processes together")
-    learning_rate: float = setting(0.128, "of RMSProp at its highest")
+    epochs: int = setting(350, "passes over the training images", often=True)
+    batch_size: int = setting(
+        1024, "images of a training step, of all processes together", often=True
+    )
+    learning_rate: float = setting(0.128, "of RMSProp at its highest", often=True)
     warmup_epochs: float = setting(5.0, "epochs in which the learning rate rises from 0")
     decay: float = setting(0.97, "factor of the learning rate every decay-epochs after the warm-up")
     decay_epochs: float = setting(2.4, "epochs between two falls of the learning rate")
@@ -82,7 +84,9 @@ class RetrainRecipe:
         0.9999, "decay of the moving average of the weights, by step; the average is what is kept"
     )
     precision: str = setting(
-        "float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)"
+        "float32",
+        "of forward passes: float32, or bfloat16 (faster on a GPU, another result)",
+        often=True,
     )
 
     def __post_init__(self) -> None:

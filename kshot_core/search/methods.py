@@ -55,8 +55,10 @@ class SearchSettings:
         seed: of all random numbers. Methods with the same seed have the same first generation.
     """
 
-    population: int = setting(50, "architectures kept from one generation to the next (paper: 50)")
-    generations: int = setting(20, "the first, random one counted (paper: 20)")
+    population: int = setting(
+        50, "architectures kept from one generation to the next (paper: 50)", often=True
+    )
+    generations: int = setting(20, "the first, random one counted (paper: 20)", often=True)
     parents: int = setting(
         20,
         "the most accurate ones of the population, which have offspring (paper: 20)",

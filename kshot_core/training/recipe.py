@@ -72,12 +72,12 @@ class Recipe:
         precision: of forward passes, ``"float32"`` or ``"bfloat16"``; see ``precise``.
     """
 
-    epochs: int = setting(250, "passes over the training images")
+    epochs: int = setting(250, "passes over the training images", often=True)
     average_epochs: int = setting(
         0, "end with the mean of the weights after the last so many epochs; 0: the last"
     )
-    batch_size: int = setting(64, "images of a training step")
-    learning_rate: float = setting(0.025, "of SGD at the start")
+    batch_size: int = setting(64, "images of a training step", often=True)
+    learning_rate: float = setting(0.025, "of SGD at the start", often=True)
     min_learning_rate: float = setting(0.001, "of SGD at the end of its cosine")
     momentum: float = setting(0.9, "of SGD")
     nesterov: bool = setting(True, "Nesterov's form of momentum", needs="momentum")
@@ -89,7 +89,7 @@ class Recipe:
         needs=SEVERAL_COPIES,
     )
     warmup_epochs: int = setting(
-        10, "first epochs, in which the simplex-net waits", needs=SEVERAL_COPIES
+        10, "first epochs, in which the simplex-net waits", needs=SEVERAL_COPIES, often=True
     )
     warmup: str = setting(
         "uniform",
@@ -142,7 +142,9 @@ class Recipe:
         True, "several paths of a step in one pass; one by one is slower, rounds otherwise"
     )
     precision: str = setting(
-        "float32", "of forward passes: float32, or bfloat16 (faster on a GPU, another result)"
+        "float32",
+        "of forward passes: float32, or bfloat16 (faster on a GPU, another result)",
+        often=True,
     )
 
     def __post_init__(self) -> None:

@@ -54,8 +54,10 @@ class NASBench201:
             supernets have none there (stem, reductions and the last one always have).
     """
 
-    channels: int = setting(16, "width of the network's first stage (16 in NAS-Bench-201)")
-    cells: int = setting(5, "cells a stage (5 in NAS-Bench-201)")
+    channels: int = setting(
+        16, "width of the network's first stage (16 in NAS-Bench-201)", often=True
+    )
+    cells: int = setting(5, "cells a stage (5 in NAS-Bench-201)", often=True)
     num_classes: int = 10
     image_size: int = 32
     image_channels: int = 3
