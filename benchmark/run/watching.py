@@ -5,6 +5,7 @@ Both are of a few architectures, evenly spaced in the target, the same ones for 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def tracked(
                 task=task,
             )
             true, merit = task.merit(target.values(archs)), scores.merit
-            tau = value_or_none(lambda merit=merit, true=true: kendall_tau_b(merit, true))
+            tau = value_or_none(partial(kendall_tau_b, merit, true))
             log[epoch - 1] |= {"kendall_tau_b": tau, "num_archs": len(archs)}
             row = np.empty(len(archs), TRACKED)
             row["epoch"], row["place"] = epoch, places

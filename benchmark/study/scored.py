@@ -5,7 +5,7 @@ Shape letters: N runs (seeds), A architectures, T epochs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -123,13 +123,13 @@ def space_of(row: Mapping[str, Any]) -> Space:
     return SpaceSettings(row["space"], **given).without_images()
 
 
-def archs_ranked(space: Space, run: Path, index: Sequence[int]) -> list[Arch] | None:
+def archs_ranked(space: Space, run: Path, index: NDArray[np.uint32]) -> list[Arch] | None:
     """The architectures of a run, or None where neither space nor record says which they are.
 
     Args:
         space: of the run.
         run: its folder.
-        index: of its predictions.
+        index: of its predictions (A,).
 
     Raises:
         UserError: the run's list of architectures is damaged, or of another length.

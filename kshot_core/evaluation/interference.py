@@ -11,6 +11,7 @@ Shapes: m architectures, K copies, P parameters of a group.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from typing import NamedTuple
 
@@ -115,9 +116,8 @@ def _gradients(
             state: Tensor | None = None
             for x, y in batches:
                 with torch.enable_grad():
-                    outputs, state = outputs_of(
-                        task, lambda inputs, a=arch, c=code: shared(inputs, a, c), x, state
-                    )
+                    path = partial(shared, arch=arch, code=code)
+                    outputs, state = outputs_of(task, path, x, state)
                     loss = task.losses(outputs[None], y[None])[0]
                     found = torch.autograd.grad(loss, list(bank.values()), allow_unused=True)
                 state = None if state is None else state.detach()

@@ -131,13 +131,12 @@ def findings(
 
     whole = values(np.arange(num), np.arange(size))
     generator = np.random.default_rng(seed)
-    drawn = [
-        np.broadcast_to(
-            values(generator.integers(num, size=num), generator.integers(size, size=size)),
-            whole.shape,
-        )
-        for _ in range(num_resamples)
-    ]
+
+    def resample() -> Vector:
+        runs = generator.integers(num, size=num, dtype=np.int64)
+        return values(runs, generator.integers(size, size=size, dtype=np.int64))
+
+    drawn = [np.broadcast_to(resample(), whole.shape) for _ in range(num_resamples)]
     ends = [_ends(column) for column in np.transpose(drawn)]
     return [
         Finding(float(value), *(ends[at] if np.isfinite(value) else _NO_ENDS), num, size)
