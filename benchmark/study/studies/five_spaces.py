@@ -37,60 +37,60 @@ _NO_DROPOUT = {f"dropout{kind}": 0.0 for kind in ("", "h", "x", "i", "e")}
 
 _ON_CPU: dict[str, dict[str, Any]] = {
     "nasbench101": {
-        "dataset": "digits", "channels": 8, "cells": 1, "score_images": 500,
+        "dataset": "digits", "channels": 8, "cells": 1, "epochs": 4, "score_images": 500,
     },
     "nasbench201": {
-        "dataset": "cifar10", "image_size": 8, "channels": 8, "cells": 1, "archs": 300,
-        "score_images": 250,
+        "dataset": "cifar10", "image_size": 8, "channels": 8, "cells": 1, "epochs": 16,
+        "archs": 300, "score_images": 250,
     },
     "darts": {
         "dataset": "cifar10", "image_size": 16, "channels": 4, "layers": 5, "zero": False,
-        "train_images": 8192, "score_images": 256, "score_batch_size": 128,
+        "train_images": 8192, "epochs": 4, "score_images": 256, "score_batch_size": 128,
     },
     "darts_ptb": {
         "dataset": "text", "units": 32, **_NO_DROPOUT, "batch_size": 32, "learning_rate": 1.0,
-        "gradient_clip": 0.25, "train_images": 3200, "score_images": 256,
+        "gradient_clip": 0.25, "train_images": 3200, "epochs": 4, "score_images": 256,
         "score_batch_size": 64, "truth_column": "penn-treebank/valid/3000ep/mean",
     },
     "proxyless": {
         "dataset": "cifar10", "image_size": 16, "stem": 8, "first": 8, "head": 64,
         "stem_stride": 1, "stages": "8x4/1,12x4/2,16x4/2,20x4/1,24x4/2,32x1/1",
-        "train_images": 8192, "score_images": 512, "score_batch_size": 128,
+        "train_images": 8192, "epochs": 4, "score_images": 512, "score_batch_size": 128,
         "truth_column": "imagenet/test/300ep/mean",
     },
     "nasbench_macro": {
         "dataset": "cifar10", "image_size": 16, "stem": 8, "head": 64, "train_images": 12_800,
-        "archs": 200, "score_images": 250,
+        "epochs": 4, "archs": 200, "score_images": 250,
     },
 }  # fmt: skip
 _TINY: dict[str, dict[str, Any]] = {
-    "nasbench101": {"dataset": "digits", "channels": 8, "cells": 1, "archs": 40},
-    "nasbench201": {"dataset": "digits", "channels": 8, "cells": 1, "archs": 40},
-    "darts": {"dataset": "digits", "channels": 4, "layers": 3, "zero": False},
+    "nasbench101": {"dataset": "digits", "channels": 8, "cells": 1, "epochs": 4, "archs": 40},
+    "nasbench201": {"dataset": "digits", "channels": 8, "cells": 1, "epochs": 4, "archs": 40},
+    "darts": {"dataset": "digits", "channels": 4, "layers": 3, "zero": False, "epochs": 4},
     "darts_ptb": {
         "dataset": "grammar", "units": 16, **_NO_DROPOUT, "batch_size": 32, "learning_rate": 1.0,
-        "gradient_clip": 0.25, "train_images": 1600, "score_images": 256, "score_batch_size": 64,
+        "gradient_clip": 0.25, "train_images": 1600, "epochs": 4, "score_images": 256,
+        "score_batch_size": 64,
     },
     "proxyless": {
         "dataset": "digits", "stem": 8, "first": 8, "head": 32, "stem_stride": 1,
-        "stages": "8x2/1,16x2/2",
+        "stages": "8x2/1,16x2/2", "epochs": 4,
     },
 }  # fmt: skip
 """Against tables that are shipped with the package: 200 networks of NAS-Bench-101 and 300 of
 NAS-Bench-201 on the embedded digits, and 24 of each other space, two seeds each."""
 
 
-def _row_settings(
-    settings: Mapping[str, Mapping[str, Any]], epochs: int
-) -> dict[str, dict[str, Any]]:
+def _row_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """Each row's settings at a scale; short ones have a quarter of the epochs."""
     return {
         f"{space}-{ranker}": {
-            **own, "epochs": epochs // 4 if ranker == "short" else epochs,
+            **own,
+            "epochs": own["epochs"] // 4 if ranker == "short" else own["epochs"],
         }
         for space, own in settings.items()
         for ranker in _RANKERS
-    }  # fmt: skip
+    }
 
 
 def _paper(space: str, ranker: str) -> dict[str, float]:
@@ -128,7 +128,7 @@ STUDY = Study(
                 "train_images": 1024, "score_images": 256, "score_batch_size": 128,
             },
             rows=tuple(f"{space}-{ranker}" for space in _TINY for ranker in _RANKERS),
-            row_settings=_row_settings(_TINY, 4),
+            row_settings=_row_settings(_TINY),
         ),
         # About fifteen minutes of a core a seed: narrow supernets, and few steps.
         "cpu": Size(
@@ -139,7 +139,7 @@ STUDY = Study(
                 "score_batch_size": 250, "gradient_archs": 8,
             },
             seeds=(0, 1, 2),
-            row_settings=_row_settings(_ON_CPU, 4),
+            row_settings=_row_settings(_ON_CPU),
         ),
     },
     answer=spaces.answer,
