@@ -17,11 +17,23 @@ def code_version() -> str:
 
 
 def commit() -> str:
-    """The commit of this code, ``-dirty`` where files differ from it; or ``unknown``."""
-    folder = Path(__file__).resolve().parent
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit of this code, ``-dirty`` where code differs from it; or ``unknown``.
+
+    What a study writes under ``results/`` while it runs is no other code.
+    """
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        name = _git("rev-parse", "--short=12", "HEAD").strip()
+        changed = _git(
+            "status", "--porcelain", "--untracked-files=no", ":/", ":(exclude,top)results"
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*arguments: str) -> str:
+    """What git answers in the folder of this code."""
+    folder = Path(__file__).resolve().parent
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout

@@ -42,8 +42,8 @@ class Size:
         dataset: of the rows that name none.
         settings: instead of the preset's, setting -> value; a row's own settings come after them.
         seeds: of each row.
-        rows: names of the rows that are run at this size; None for all. The others stand in the
-            table without a run.
+        rows: names of the rows that are run at this size; None for all. Of the others those with a
+            figure of the paper stand in the table without a run.
         more_datasets: on which each row is run as well.
         row_settings: name of a row -> settings that it has at this size alone, such as a limit.
         retrain_preset: of ``benchmark.config.retrain``, in studies that retrain.
@@ -193,8 +193,11 @@ class StudyData:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """All rows, run or not, in the order of the table."""
-        return self.study.rows
+        """Rows of this size, run or not, and those with a figure of the paper, in table order."""
+        size = self.study.sizes.get(self.scale)
+        if size is None or size.rows is None:
+            return self.study.rows
+        return tuple(row for row in self.study.rows if row.name in size.rows or row.paper)
 
     @property
     def size(self) -> Size:

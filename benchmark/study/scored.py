@@ -5,7 +5,7 @@ Shape letters: N runs (seeds), A architectures, T epochs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from benchmark.cli.errors import UserError
 from benchmark.config.space import SpaceSettings
 from benchmark.records.load import load_predictions
-from benchmark.records.load_details import load_archs, load_tracked
+from benchmark.records.load_details import load_archs, load_gradients, load_tracked
 from benchmark.study.definition import Row, StudyData
-from benchmark.study.ranked import datasets, groups
+from benchmark.study.ranked import NAMES, datasets, groups
 from kshot_core.evaluation.traits import traits
 from kshot_core.space import Arch, Listable, Space
 
@@ -54,12 +54,12 @@ class Scored:
         """What architectures are counted by, (A,) each; see ``kshot_core.evaluation.traits``."""
         return traits(self.space, self.archs)
 
-    def tracked(self) -> tuple[NDArray[np.int64], Values, Values] | None:
+    def tracked(self) -> tuple[NDArray[np.int64], Values, NDArray[np.int64]] | None:
         """Scores while training, of the epochs that every run has: None where there are none.
 
         Returns:
-            epochs (T,), predicted merit (N, T, A') and true merit (A',) of the architectures that
-            were looked at.
+            epochs (T,), −loss (N, T, A') of the architectures that were looked at, and their
+            places (A',) among all.
 
         Raises:
             UserError: a file is damaged, or runs looked at other architectures.
@@ -69,27 +69,48 @@ class Scored:
             return None
         tables = [one for one in found if one is not None]
         common = sorted(set.intersection(*(set(one["epoch"][:, 0].tolist()) for one in tables)))
-        places = tables[0]["place"][0]
+        places = tables[0]["place"][0].astype(np.int64)
         if any(not np.array_equal(one["place"][0], places) for one in tables):
             raise UserError(f"runs of {self.row.label} tracked different archs: {self.paths[0]}")
         if not common:
             return None
         chosen = np.stack([one[np.isin(one["epoch"][:, 0], common)] for one in tables])
         merit = -chosen["loss"].astype(np.float64)
-        return np.array(common, dtype=np.int64), merit, self.true[places]
+        return np.array(common, dtype=np.int64), merit, places
+
+    def gradients(self) -> NDArray[np.void] | None:
+        """Gradients in pairs of all runs together, of ``GRADIENTS``; None where there are none.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        found = [one for one in map(load_gradients, self.paths) if one is not None]
+        return np.concatenate(found) if found else None
 
 
-def scored(data: StudyData) -> Iterator[Scored]:
-    """Every data set and row of a study with runs whose architectures are known.
+def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
+    """Every data set and row of a study with runs whose architectures are known, by a label.
+
+    Args:
+        data: the study's.
+        only: end of the names of its rows; others are left out.
 
     Raises:
         UserError: predictions are damaged, or runs of a row scored different architectures.
     """
-    for dataset in datasets(data):
-        for row, runs in groups(data, dataset):
-            found = of_runs(row, dataset, runs)
-            if found is not None:
-                yield found
+    each = [
+        found
+        for dataset in datasets(data)
+        for row, runs in groups(data, dataset)
+        if row.name.endswith(only) and (found := of_runs(row, dataset, runs)) is not None
+    ]
+    rows = [one.row.name for one in each]
+    return {
+        one.row.label
+        if rows.count(one.row.name) == 1
+        else f"{NAMES.get(one.dataset, one.dataset)}: {one.row.label}": one
+        for one in each
+    }
 
 
 def of_runs(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kshot_core.metrics.bootstrap import Finding
+
 MISSING = "\N{EN DASH}"
 NO_RUN = "no run yet"
 
@@ -47,6 +49,13 @@ def numbers(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if column not in frame.columns:
         return np.full(len(frame), np.nan)
     return np.asarray(pd.to_numeric(frame[column]), dtype=np.float64)
+
+
+def interval_text(found: Finding, scale: float = 1.0, decimals: int = 1) -> str:
+    """The ends of a finding's interval, each times ``scale``, or a dash where there is none."""
+    if math.isnan(found.low):
+        return MISSING
+    return f"{scale * found.low:.{decimals}f} to {scale * found.high:.{decimals}f}"
 
 
 def text(value: object) -> str:

@@ -133,8 +133,8 @@ def findings(
     generator = np.random.default_rng(seed)
 
     def resample() -> Vector:
-        runs = generator.integers(num, size=num, dtype=np.int64)
-        return values(runs, generator.integers(size, size=size, dtype=np.int64))
+        runs = generator.integers(num, size=(num,))
+        return values(runs, generator.integers(size, size=(size,)))
 
     drawn = [np.broadcast_to(resample(), whole.shape) for _ in range(num_resamples)]
     ends = [_ends(column) for column in np.transpose(drawn)]

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from kshot_core.metrics.biases import (
@@ -56,7 +57,7 @@ def test_a_planted_bias_is_found_and_noise_is_none() -> None:
 
 
 def test_intervals_leave_out_zero_where_a_bias_was_planted_and_only_there() -> None:
-    def statistic(scores: Vector, places: Vector) -> Vector:
+    def statistic(scores: Vector, places: NDArray[np.int64]) -> Vector:
         return biases(scores, TRUE[places], np.stack([PARAMETERS, OTHER])[:, places]).preference
 
     fair, biased = (findings(statistic, one, 100) for one in (FAIR, BIASED))
@@ -181,7 +182,7 @@ def test_planted_spread_is_found() -> None:
 
 
 def test_a_finding_covers_architectures_and_runs() -> None:
-    def tau(scores: Vector, places: Vector) -> float:
+    def tau(scores: Vector, places: NDArray[np.int64]) -> float:
         return float(np.mean([kendall_tau_b(one, TRUE[places]) for one in scores]))
 
     found = finding(tau, FAIR, 200)
@@ -198,7 +199,7 @@ def test_a_finding_covers_architectures_and_runs() -> None:
 
 
 def test_a_finding_that_is_undefined_says_so() -> None:
-    def never(scores: Vector, places: Vector) -> float:
+    def never(scores: Vector, places: NDArray[np.int64]) -> float:
         raise UndefinedMetricError("never")
 
     found = finding(never, FAIR, 10)

@@ -44,7 +44,8 @@ def figure(data: StudyData) -> Figure:
 
 
 def _draw(panel: Axes, data: StudyData, dataset: str) -> None:
-    found = list(groups(data, dataset))
+    # Rows that differ in more than K have no place on this axis.
+    found = [(row, own) for row, own in groups(data, dataset) if set(row.settings) == {"K"}]
     copies = [int(own["config.K"].iloc[0]) for _, own in found]
     estimates = {
         "by accuracy": [tau(own) for _, own in found],

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study
+from benchmark.study.definition import Picture, Row, Size, Study, StudyData
 from benchmark.study.figures import codes, rows
+from benchmark.study.ranked import datasets
 from benchmark.study.tables import differences, ranking
+
+
+def _answer(data: StudyData) -> str:
+    """What each row gains over one-shot, and what the codes do that were learnt."""
+    said = [differences.answer(data)]
+    mean = next(row for row in data.rows if row.name == "mean")
+    found = differences.differences(data, datasets(data)[0], mean, "simplex")
+    if found:
+        said.append(
+            "The simplex-net's bank scored with the mean code less the same with each "
+            f"architecture's own: {found['loss'].text('points')}."
+        )
+    return " ".join(said)
+
 
 STUDY = Study(
     name="codes",
@@ -53,10 +68,13 @@ STUDY = Study(
             row_settings={"few-shot": {"warmup_epochs": 125}},
         ),
     },
-    answer=differences.answer,
+    answer=_answer,
     tables=(
         ranking.tau_table("codes", "Tau-b by how codes come about"),
         differences.differences_from("one-shot"),
+        differences.differences_from(
+            "the simplex-net's own codes", "simplex", ("mean", "shuffled"), "own_codes"
+        ),
     ),
     figures=(
         Picture("rows", "Tau-b of each way to get codes, a dot a run.", rows.figure),

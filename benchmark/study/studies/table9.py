@@ -24,6 +24,19 @@ def _row(K: int) -> Row:
     return Row(f"K{K}", f"K = {K}", {"K": K}, paper)
 
 
+_COPIES = tuple(f"K{K}" for K in _PAPER)
+# The controls of every claim about K: copies without codes, and other budgets than equally many
+# weight steps.
+_CONTROLS = (
+    Row("K8-fixed", "K = 8, fixed 1/K", {"K": 8, "sharing": "fixed"}),
+    Row(
+        "K8-images",
+        "K = 8, same images",
+        {"K": 8, "simplex_batches": "shared", "simplex_every": 2},
+    ),
+    Row("K1-time", "K = 1, same time", {"K": 1, "epochs": 60}),
+)
+
 SIZES = {
     "tiny": Size(
         "quick",
@@ -32,17 +45,23 @@ SIZES = {
             "epochs": 1, "warmup_epochs": 0, "train_images": 30_000, "archs": 100,
             "score_images": 500, "track_every": 0, "simplex_every": 4,
         },
+        rows=_COPIES,
     ),
-    # An hour a run: what ranks on two cores.
+    # Minutes a run on a core: half the pixels a side, one narrow cell a stage, equally many weight
+    # steps at every K, codes that differ from the first step.
     "cpu": Size(
         "proxy",
         "cifar10",
         {
-            "sampler": "balanced", "epochs": 40, "simplex_learning_rate": 1e-4,
-            "track_every": 10, "archs": 1000, "score_images": 1000,
+            "sampler": "balanced", "image_size": 16, "epochs": 40, "average_epochs": 5,
+            "warmup_epochs": 0, "simplex_batches": "extra", "simplex_every": 4, "num_groups": 8,
+            "output_scale": 10.0, "track_every": 10, "archs": 1000, "score_images": 1000,
         },
+        seeds=(0, 1, 2, 3, 4),
     ),
-    "paper": Size("paper", "cifar10", seeds=tuple(range(10)), more_datasets=DATASETS[1:]),
+    "paper": Size(
+        "paper", "cifar10", rows=_COPIES, seeds=tuple(range(10)), more_datasets=DATASETS[1:]
+    ),
 }  # fmt: skip
 """The sizes of the ranking studies, which share their runs."""
 
@@ -51,7 +70,7 @@ STUDY = Study(
     title="Kendall's tau against the number of copies K (paper table 9, figures 4 to 6)",
     question="Do K copies of the weights, merged by a code, rank architectures better than one?",
     kind="rank",
-    rows=tuple(_row(K) for K in _PAPER),
+    rows=(*(_row(K) for K in _PAPER), *_CONTROLS),
     sizes=SIZES,
     answer=differences.answer,
     tables=(

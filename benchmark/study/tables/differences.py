@@ -1,9 +1,10 @@
-"""What each row of a study ranks better or worse than its first row, seed by seed."""
+"""What rows of a study rank better or worse than one of them, seed by seed."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 
 import pandas as pd
 
@@ -23,37 +24,49 @@ LABELS = {
     "accuracy_p": "p, accuracy",
     "loss": "by −loss",
     "loss_interval": "95 %, −loss",
-    "loss_p": "p, −loss",
+    "loss_p": "p",
 }
 NOTES = (
-    "Points of tau-b more (+) or less (−) than the first row; pairs have the seed in common.",
-    "95 %, p: of the mean over pairs, Student's paired t-test.",
+    "Points of tau-b more (+) or less (−) than that row; pairs have the seed in common.",
+    "95 %, p: of the mean over pairs, Student's paired t-test; p of −loss.",
 )
 
 
-def table(data: StudyData) -> pd.DataFrame:
-    """A line per data set and row after the first.
+def table(data: StudyData, first: str = "", others: Collection[str] = ()) -> pd.DataFrame:
+    """A line per data set and row that is compared.
+
+    Args:
+        data: the study's.
+        first: name of the row that the others are compared with; empty for the first one.
+        others: names of these; empty for all rows but that one.
 
     Returns:
         Columns ``dataset`` (where there are several), ``name``, for each of ``SCORES`` the mean
         difference in points, its ``_interval`` and ``_p``, and ``n``, the number of pairs.
     """
     every = datasets(data)
+    first = first or data.rows[0].name
     lines = [
-        {"dataset": NAMES.get(dataset, dataset), **_line(row, differences(data, dataset, row))}
+        {
+            "dataset": NAMES.get(dataset, dataset),
+            **_line(row, differences(data, dataset, row, first)),
+        }
         for dataset in every
-        for row in data.rows[1:]
+        for row in data.rows
+        if row.name != first and (not others or row.name in others)
     ]
     frame = pd.DataFrame(lines)
     return frame.drop(columns="dataset") if len(every) == 1 else frame
 
 
-def differences_from(what: str) -> Table:
-    """The table, for a study whose first row is ``what``."""
+def differences_from(
+    what: str, first: str = "", others: Collection[str] = (), name: str = "differences"
+) -> Table:
+    """The table ``name``, where ``what`` is what people call the row ``first``; see ``table``."""
     return Table(
-        "differences",
+        name,
         f"Differences from {what}",
-        table,
+        partial(table, first=first, others=others),
         LABELS,
         NOTES,
         decimals=1,
@@ -62,17 +75,17 @@ def differences_from(what: str) -> Table:
     )
 
 
-def differences(data: StudyData, dataset: str, row: Row) -> dict[str, Difference]:
-    """A row less the first one in points of tau-b, by score; without pairs, none."""
+def differences(data: StudyData, dataset: str, row: Row, first: str) -> dict[str, Difference]:
+    """A row less the row ``first`` in points of tau-b, by score; without pairs, none."""
     values = {one.name: _by_seed(runs) for one, runs in groups(data, dataset)}
-    first, own = values.get(data.rows[0].name), values.get(row.name)
-    if first is None or own is None:
+    base, own = values.get(first), values.get(row.name)
+    if base is None or own is None:
         return {}
-    seeds = first.index.intersection(own.index)
+    seeds = base.index.intersection(own.index)
     if not len(seeds):
         return {}
     return {
-        score: Difference.of(100 * own.loc[seeds, score], 100 * first.loc[seeds, score])
+        score: Difference.of(100 * own.loc[seeds, score], 100 * base.loc[seeds, score])
         for score in SCORES
     }
 
@@ -124,6 +137,6 @@ def answer(data: StudyData) -> str:
 
 def _told(data: StudyData, dataset: str) -> Iterator[str]:
     for row in data.rows[1:]:
-        found = differences(data, dataset, row)
+        found = differences(data, dataset, row, data.rows[0].name)
         if found:
             yield f"{row.label}: {found['loss'].text('points')}"

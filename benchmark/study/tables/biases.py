@@ -1,0 +1,93 @@
+"""What a study's supernets prefer: rank errors, and scores beside others that are as good."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.study.definition import StudyData
+from benchmark.study.scored import Scored, Values, scored
+from benchmark.views.values import interval_text
+from kshot_core.evaluation.traits import CONVOLUTIONS, DEPTH, FLOPS, PARAMETERS, WIDTH
+from kshot_core.metrics.biases import biases
+from kshot_core.metrics.bootstrap import Finding, findings
+
+TRAITS = (PARAMETERS, FLOPS, DEPTH, WIDTH, CONVOLUTIONS)
+LABELS = {
+    "name": "",
+    "trait": "more",
+    "errors": "with rank errors",
+    "errors_interval": "95 %, errors",
+    "preference": "at equal truth",
+    "preference_interval": "95 %, equal truth",
+    "apart": "ranks at equal count",
+    "apart_interval": "95 %, equal count",
+    "archs": "archs",
+}
+NOTES = (
+    (
+        "Spearman's correlation in percent, by −loss. With rank errors: of predicted less true "
+        "rank with the count; above 0, more of it is ranked too high. Any noise makes it "
+        "negative where more is better, and so it proves no bias by itself."
+    ),
+    (
+        "At equal truth: partial, of predicted rank and count with the true rank held fixed: "
+        "what is preferred among architectures as good as each other. Mere noise gives 0; a "
+        "truth with noise of its own lifts what goes with quality a little."
+    ),
+    (
+        "Ranks at equal count: partial, of predicted and true rank with the count held fixed: "
+        "what is left of the ranking when it may not count."
+    ),
+    "95 %: bootstrap over architectures and, where there are several, over the n seeds.",
+)
+
+
+@dataclass(frozen=True)
+class OfTrait:
+    """How a row's rankings go with a trait; see ``kshot_core.metrics.biases.Biases``."""
+
+    errors: Finding
+    preference: Finding
+    apart: Finding
+
+
+def of_traits(one: Scored) -> dict[str, OfTrait]:
+    """How a row's rankings go with each trait that varies among its architectures."""
+    names = list(one.traits)
+    if not names:
+        return {}
+    counted = np.stack([one.traits[name] for name in names])
+
+    def statistic(scores: Values, places: NDArray[np.int64]) -> Values:
+        found = biases(scores, one.true[places], counted[:, places])
+        return np.concatenate([found.errors, found.preference, found.apart])
+
+    found = findings(statistic, one.predicted)
+    num = len(names)
+    return {name: OfTrait(*found[at::num]) for at, name in enumerate(names)}
+
+
+def table(data: StudyData, only: str = "") -> pd.DataFrame:
+    """A line per row of the study and count, of ``TRAITS``.
+
+    Args:
+        data: the study's.
+        only: end of the names of the rows that are shown.
+
+    Returns:
+        Columns ``LABELS`` and ``n``, the number of seeds.
+    """
+    lines = []
+    for label, one in scored(data, only).items():
+        for trait, found in of_traits(one).items():
+            if trait in TRAITS:
+                line: dict[str, object] = {"name": label, "trait": trait}
+                for name in ("errors", "preference", "apart"):
+                    value: Finding = getattr(found, name)
+                    line |= {name: 100 * value.value, f"{name}_interval": interval_text(value, 100)}
+                lines.append({**line, "archs": len(one.true), "n": len(one.predicted)})
+    return pd.DataFrame(lines, columns=None if lines else pd.Index([*LABELS, "n"]))
