@@ -5,7 +5,7 @@ Shape letters: N runs (seeds), A architectures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from benchmark.truth.format import TruthColumn
 from benchmark.truth.networks import network_of
 from kshot_core.evaluation.traits import CONVOLUTIONS, DEPTH, FLOPS, PARAMETERS, traits
 from kshot_core.metrics.bootstrap import Finding, finding
-from kshot_core.metrics.correlation import Metric, kendall_tau_b
+from kshot_core.metrics.correlation import kendall_tau_b
 
 COUNTS = (PARAMETERS, FLOPS, DEPTH, CONVOLUTIONS)
 Values = NDArray[np.float64]
@@ -82,15 +82,6 @@ def by_space(data: StudyData) -> Iterator[OfSpace]:
             yield OfSpace(name, tuple(own), pd.concat(list(runs.values())), tuple(ranked))
 
 
-def mean_of(metric: Metric, scores: Values, true: Values) -> Finding:
-    """A metric averaged over runs (N, A), with an interval over architectures and runs."""
-
-    def statistic(drawn: Values, places: NDArray[np.int64]) -> float:
-        return float(np.mean([metric(one, true[places]) for one in drawn]))
-
-    return finding(statistic, scores)
-
-
 def gain(scored: Scored, count: Values) -> Finding:
     """By how much tau-b of a row's runs exceeds that of a count (A,), on the same resamples."""
 
@@ -100,12 +91,6 @@ def gain(scored: Scored, count: Values) -> Finding:
         return float(np.mean(taus)) - kendall_tau_b(count[places], true)
 
     return finding(statistic, scored.predicted)
-
-
-def random_scores(num_archs: int, num: int = 200) -> Sequence[Values]:
-    """Rankings by chance, ``num`` times (A,), always the same ones."""
-    generator = np.random.default_rng(0)
-    return [generator.permutation(num_archs).astype(np.float64) for _ in range(num)]
 
 
 def _scored(row: Row, runs: pd.DataFrame) -> Scored:

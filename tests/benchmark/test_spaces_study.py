@@ -11,12 +11,11 @@ import pytest
 from benchmark.study.command import main as study_command
 from benchmark.study.definition import Row
 from benchmark.study.scored import Scored
-from benchmark.study.spaces import OfSpace, gain, mean_of
+from benchmark.study.spaces import OfSpace, gain
 from benchmark.study.studies import STUDIES
 from benchmark.study.tables.spaces import sentence
 from benchmark.truth.networks import network_of
 from benchmark.truth.table import TruthTable, find_truth
-from kshot_core.metrics.correlation import kendall_tau_b
 from kshot_core.spaces import DARTS, SPACES, NASBench201, Proxyless
 
 STUDY = STUDIES["five_spaces"]
@@ -61,22 +60,13 @@ def test_shipped_tables_are_of_their_networks_and_have_two_seeds(space: str, dat
     path = find_truth(dataset, None, space)
     network = network_of(SPACES[space](), dataset)
     table = TruthTable.load(path, network)
-    assert len(table.frame) >= (200 if space.startswith("nasbench") else 24)
+    assert len(table.frame) >= 24
     mean = next(column for column in table.columns() if column.run == "mean")
     assert mean.trained_on == dataset
     assert table.ceiling_seeds_of(mean) == [
         f"{dataset}/valid/{mean.epochs}ep/seed{n}" for n in "01"
     ]
     assert path.with_suffix(".json").is_file()
-
-
-def test_an_interval_holds_the_value_and_says_of_how_many_it_is() -> None:
-    (scored,) = made().ranked
-    found = mean_of(kendall_tau_b, scored.predicted, scored.true)
-    each = [kendall_tau_b(one, scored.true) for one in scored.predicted]
-    assert found.value == pytest.approx(np.mean(each))
-    assert found.low < found.value < found.high
-    assert (found.num, found.num_archs) == (3, 60)
 
 
 def test_the_gain_over_a_count_is_of_the_same_architectures() -> None:
@@ -112,7 +102,7 @@ def test_all_five_are_run_at_scale_tiny(tmp_path: Path) -> None:
         }
         assert own.loc["seed agreement", "tau"] > 30
         assert own.loc[["one-shot", "K = 4"], "tau"].between(-100, 100).all()
-    for name in ("taus", "scatter"):
+    for name in ("taus", "scatter", "counts", "order", "gradients", "training"):
         assert (folder / f"{name}.png").stat().st_size > 10_000
     page = (folder / "README.md").read_text(encoding="utf-8")
     assert page.count("no finding") >= len(spaces)

@@ -52,22 +52,22 @@ def taus(data: StudyData) -> Figure:
     return drawing
 
 
-def scatters(data: StudyData, ranker: str) -> Figure:
-    """Predicted against true score by one ranker, the first seed of each space.
+def scatters(data: StudyData, only: str) -> Figure:
+    """Predicted against true score, the first seed of each row.
 
     Args:
         data: the study's.
-        ranker: end of the names of its rows.
+        only: end of the names of the rows that are shown.
 
     Raises:
-        FigureUnavailableError: it has no run yet.
+        FigureUnavailableError: they have no run yet.
         UserError: a file is damaged.
     """
     found = [
         (space.label, of_row(space.runs, one.row).sort_values("seed").iloc[0])
         for space in _spaces(data)
         for one in space.ranked
-        if one.row.name.endswith(f"-{ranker}")
+        if one.row.name.endswith(only)
     ]
     if not found:
         raise FigureUnavailableError("there is no run yet")

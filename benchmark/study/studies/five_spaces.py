@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from benchmark.study.definition import Picture, Row, Size, Study, StudyData, Table
+from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.figures import biases as bias_figures
+from benchmark.study.figures import sharing
 from benchmark.study.figures import spaces as figures
-from benchmark.study.tables import spaces
+from benchmark.study.tables import biases, questions, spaces
 
 _NAMES = {
     "nasbench101": "NAS-Bench-101",
@@ -24,6 +25,8 @@ _RANKERS = {
     "one-shot": ("one-shot", {"K": 1}),
     "k-shot": ("K = 4", {"K": 4}),
 }
+_LONG = "-one-shot"
+"""End of the names of the rows whose rankings are looked into."""
 # How copies are trained: codes that differ from the first step, steps of their own for them.
 _COPIES = {
     "warmup_epochs": 0, "simplex_batches": "extra", "simplex_every": 16, "num_groups": 4,
@@ -81,25 +84,27 @@ _TINY: dict[str, dict[str, Any]] = {
 NAS-Bench-201 on the embedded digits, and 24 of each other space, two seeds each."""
 
 
-def _row_settings(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Each row's settings at a scale; short ones have a quarter of the epochs."""
-    return {
-        f"{space}-{ranker}": {
-            **own,
-            "epochs": own["epochs"] // 4 if ranker == "short" else own["epochs"],
-        }
-        for space, own in settings.items()
-        for ranker in _RANKERS
-    }
+def _row_settings(
+    settings: Mapping[str, Mapping[str, Any]], watched: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Each row's settings at a scale: short ones have a quarter of the epochs.
+
+    Args:
+        settings: of each space.
+        watched: what the longer one-shot runs look at besides, four times.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for space, own in settings.items():
+        quarter = own["epochs"] // 4
+        found[f"{space}-short"] = {**own, "epochs": quarter}
+        found[f"{space}-one-shot"] = {**own, **watched, "track_every": quarter}
+        found[f"{space}-k-shot"] = {**own}
+    return found
 
 
 def _paper(space: str, ranker: str) -> dict[str, float]:
     known = {"short": _PAPER_SHORT, "one-shot": _PAPER}.get(ranker, {})
     return {spaces.PAPER: known[space]} if space in known else {}
-
-
-def _scatters(data: StudyData) -> Figure:
-    return figures.scatters(data, "one-shot")
 
 
 STUDY = Study(
@@ -128,7 +133,7 @@ STUDY = Study(
                 "train_images": 1024, "score_images": 256, "score_batch_size": 128,
             },
             rows=tuple(f"{space}-{ranker}" for space in _TINY for ranker in _RANKERS),
-            row_settings=_row_settings(_TINY),
+            row_settings=_row_settings(_TINY, {"track_archs": 12, "gradient_archs": 4}),
         ),
         # About fifteen minutes of a core a seed: narrow supernets, and few steps.
         "cpu": Size(
@@ -136,10 +141,10 @@ STUDY = Study(
             "cifar10",
             {
                 **_COPIES, "batch_size": 64, "learning_rate": 0.05, "track_every": 0,
-                "score_batch_size": 250, "gradient_archs": 8,
+                "score_batch_size": 250,
             },
             seeds=(0, 1, 2),
-            row_settings=_row_settings(_ON_CPU),
+            row_settings=_row_settings(_ON_CPU, {"track_archs": 36, "gradient_archs": 8}),
         ),
     },
     answer=spaces.answer,
@@ -156,10 +161,33 @@ STUDY = Study(
         ),
         Table(
             "retrieval",
-            "Whether the best are found",
-            spaces.retrieval,
-            spaces.RETRIEVAL_LABELS,
-            spaces.RETRIEVAL_NOTES,
+            "Finding the best, discarding the worst, and searching what is left (one-shot)",
+            partial(questions.finding_table, only=_LONG),
+            questions.FINDING_LABELS,
+            questions.FINDING_NOTES,
+        ),
+        Table(
+            "training",
+            "What training does to the ranking (one-shot)",
+            partial(questions.training_table, only=_LONG),
+            questions.TRAINING_LABELS,
+            questions.TRAINING_NOTES,
+            decimals=1,
+            formats={"cosine": ".2f"},
+        ),
+        Table(
+            "space",
+            "How much of it is the space (one-shot; counts of the supernets' own paths)",
+            partial(questions.space_table, only=_LONG),
+            questions.SPACE_LABELS,
+            questions.SPACE_NOTES,
+        ),
+        Table(
+            "biases",
+            "What is preferred (one-shot)",
+            partial(biases.table, only=_LONG),
+            biases.LABELS,
+            biases.NOTES,
             decimals=1,
         ),
         Table(
@@ -172,6 +200,32 @@ STUDY = Study(
     ),
     figures=(
         Picture("taus", "Tau-b of each ranker on each space, a dot a run.", figures.taus),
-        Picture("scatter", "Predicted against stand-alone scores, one-shot.", _scatters),
+        Picture("scatter", "Predicted against stand-alone scores, one-shot.",
+                partial(figures.scatters, only=_LONG)),
+        Picture(
+            "counts",
+            "What goes with rank errors, and what is preferred at equal truth, one-shot.",
+            partial(bias_figures.of_counts, only=_LONG),
+        ),
+        Picture(
+            "choices",
+            "Mean rank error by each choice at each site, one-shot.",
+            partial(bias_figures.of_choices, only=_LONG),
+        ),
+        Picture(
+            "training",
+            "Tau-b while a one-shot supernet is trained.",
+            partial(sharing.while_training, only=_LONG),
+        ),
+        Picture(
+            "order",
+            "Pairs in the right order by the number of sites that differ, one-shot.",
+            partial(sharing.order, only=_LONG),
+        ),
+        Picture(
+            "gradients",
+            "Gradients of pairs in the weights that they share, one-shot.",
+            partial(sharing.gradients, only=_LONG),
+        ),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""How well supernets rank on each search space: beside counts, seed agreement and chance."""
+"""How well supernets rank on each search space: beside counts and seed agreement."""
 
 from __future__ import annotations
 
@@ -10,22 +10,15 @@ import pandas as pd
 
 from benchmark.study.definition import StudyData, Table, of_row
 from benchmark.study.scored import Scored
-from benchmark.study.spaces import OfSpace, by_space, gain, mean_of, random_scores, ranker_of
+from benchmark.study.spaces import OfSpace, by_space, gain, ranker_of
+from benchmark.study.tables.questions import mean_over_runs
 from benchmark.views.ranks import AGREEMENT, agreement, agreement_interval, steps, tau
-from benchmark.views.values import MISSING, Estimate, numbers, text
-from kshot_core.metrics.bootstrap import Finding
-from kshot_core.metrics.correlation import (
-    UndefinedMetricError,
-    best_rank_at_k,
-    kendall_tau_b,
-    p_at_top,
-    spearman,
-)
+from benchmark.views.values import MISSING, Estimate, interval_text, numbers, text
+from kshot_core.metrics.bootstrap import Finding, bootstrap_interval
+from kshot_core.metrics.correlation import Metric, UndefinedMetricError, kendall_tau_b, spearman
 
 PAPER = "spearman"
 """Key of the paper's figure in a row: Spearman's rank correlation, as a share."""
-_TOP = 0.1
-_PICKS = 5
 _LABELS = {
     "space": "space",
     "name": "",
@@ -80,7 +73,7 @@ def _lines(space: OfSpace) -> Iterator[dict[str, object]]:
             **_empty(),
             "tau": 100 * taus.mean,
             "tau_sd": 100 * taus.sd,
-            "interval": _ends(mean_of(kendall_tau_b, one.predicted, one.true)),
+            "interval": interval_text(mean_over_runs(one, kendall_tau_b), 100),
             "tau_by_score": 100 * score.mean,
             "tau_by_score_sd": 100 * score.sd,
             "spearman": 100 * rhos.mean,
@@ -96,7 +89,9 @@ def _lines(space: OfSpace) -> Iterator[dict[str, object]]:
             "name": name,
             **_empty(),
             "tau": 100 * kendall_tau_b(count, true),
-            "interval": _ends(mean_of(kendall_tau_b, count[None], true)),
+            "interval": interval_text(
+                Finding(0.0, *bootstrap_interval(kendall_tau_b, count, true), 1), 100
+            ),
             "spearman": 100 * spearman(count, true),
             "archs": len(true),
         }
@@ -111,15 +106,8 @@ def _empty() -> dict[str, object]:
     return {**blank, "interval": MISSING, "n": MISSING, "archs": MISSING}
 
 
-def _each(one: Scored, metric: object) -> Estimate:
-    assert callable(metric)
+def _each(one: Scored, metric: Metric) -> Estimate:
     return Estimate.of(np.array([metric(scores, one.true) for scores in one.predicted]))
-
-
-def _ends(found: Finding) -> str:
-    if math.isnan(found.low):
-        return MISSING
-    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
 
 
 def _agreement(runs: pd.DataFrame) -> dict[str, object]:
@@ -130,70 +118,10 @@ def _agreement(runs: pd.DataFrame) -> dict[str, object]:
     low, high = agreement_interval(known)
     return {
         "tau": 100 * agreement(known),
-        "interval": _ends(Finding(0.0, low, high, 1)),
+        "interval": interval_text(Finding(0.0, low, high, 1), 100),
         "spearman": 100 * agreement(known, "spearman"),
         "archs": int(known["ceiling.num_archs"].iloc[0]),
     }
-
-
-RETRIEVAL_LABELS = {
-    "name": "",
-    "top": f"P@top {100 * _TOP:.0f} % (%)",
-    "interval": "95 %",
-    "rank": f"best rank of {_PICKS}",
-    "by_chance": "by chance",
-    "archs": "archs",
-}
-RETRIEVAL_NOTES = (
-    f"P@top: share of the predicted best {100 * _TOP:.0f} % that truly are; as much by chance.",
-    f"Best rank: the best true rank, 1 being the first, among the predicted best {_PICKS}.",
-    "By chance: mean of 200 random rankings.",
-    "By −loss, mean ± sample standard deviation over n seeds.",
-)
-
-
-def retrieval(data: StudyData) -> pd.DataFrame:
-    """A line per space and ranker, and for the best count of each.
-
-    Returns:
-        Columns ``space``, ``name``, ``top`` in percent and ``rank`` with their ``_sd``,
-        ``interval`` of top, ``by_chance`` of rank, ``n``, and ``archs``.
-    """
-    lines = [line for one in by_space(data) for line in _found(one)]
-    columns = ["space", *RETRIEVAL_LABELS, "top_sd", "rank_sd", "n"]
-    return pd.DataFrame(lines, columns=None if lines else pd.Index(columns))
-
-
-def _found(space: OfSpace) -> Iterator[dict[str, object]]:
-    true = space.ranked[0].true
-    chance = float(np.mean([_best(one, true) for one in random_scores(len(true))]))
-    every = [(ranker_of(one.row), one.predicted, one.true) for one in space.ranked]
-    best = space.best_count()
-    if best is not None:
-        every.append((best[0], best[1][None], true))
-    for name, scores, own in every:
-        tops = Estimate.of(np.array([_top(one, own) for one in scores]))
-        ranks = Estimate.of(np.array([_best(one, own) for one in scores]))
-        yield {
-            "space": space.label,
-            "name": name,
-            "top": 100 * tops.mean,
-            "top_sd": 100 * tops.sd,
-            "interval": _ends(mean_of(_top, scores, own)),
-            "rank": ranks.mean,
-            "rank_sd": ranks.sd,
-            "by_chance": chance,
-            "n": MISSING if name in space.counts else len(scores),
-            "archs": len(own),
-        }
-
-
-def _top(predicted: object, true: object) -> float:
-    return p_at_top(predicted, true, _TOP)  # type: ignore[arg-type]
-
-
-def _best(predicted: object, true: object) -> float:
-    return best_rank_at_k(predicted, true, _PICKS)  # type: ignore[arg-type]
 
 
 SUPERNETS_LABELS = {"settings": "of its own", "steps": "weight steps", "truth": "compared with"}
@@ -234,7 +162,7 @@ def sentence(space: OfSpace) -> str:
     parts, gains = [], []
     for one in space.ranked:
         try:
-            value = mean_of(kendall_tau_b, one.predicted, one.true)
+            value = mean_over_runs(one, kendall_tau_b)
         except UndefinedMetricError:
             parts.append(f"{ranker_of(one.row)} undefined")
             continue
