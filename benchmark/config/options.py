@@ -108,6 +108,12 @@ def add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
     )
+    group.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="DIR",
+        help="write what each epoch reached there too, for TensorBoard (extra tensorboard)",
+    )
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:

@@ -153,7 +153,7 @@ def cluster_crew(machine: Machine, settings: ClusterSettings) -> Iterator[Crew]:
     given = machine.places
     places = Places(
         given.results.expanduser().resolve(),
-        *map(_absolute, (given.data, given.truth, given.split)),
+        *map(_absolute, (given.data, given.truth, given.split, given.tensorboard)),
         *(
             tuple((name, path.expanduser().resolve()) for name, path in one)
             for one in (given.data_of_set, given.truth_of_space)

@@ -103,17 +103,22 @@ def inside(folder: Path, name: str) -> Path:
     return path
 
 
-def check_writable(results: Path) -> None:
-    """Make the results folder, and a file in it that does not stay.
+def check_writable(folder: Path, what: str = "results", option: str = "--results") -> None:
+    """Make a folder, and a file in it that does not stay.
+
+    Args:
+        folder: where something will be written.
+        what: that is.
+        option: says another folder.
 
     Raises:
         UserError: it cannot be written to.
     """
     try:
-        results.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=results):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise UserError(
-            f"cannot write results to {results}: {error.strerror}; choose another with --results"
+            f"cannot write {what} to {folder}: {error.strerror}; choose another with {option}"
         ) from None

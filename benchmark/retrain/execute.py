@@ -25,6 +25,7 @@ from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.retrain.export import check_exporter, export_onnx, export_weights
 from benchmark.train.epochs import Progress, restored, run_epochs
+from benchmark.train.scalars import scalars, write_log
 from benchmark.train.setup import Places
 from benchmark.workers.torchrun import agreed_stop
 from kshot_core.retraining.standalone import build_standalone
@@ -66,8 +67,10 @@ def retrain_one(
         config,
         ("top1", "top5", "top1_raw", "top5_raw", "flops", "params", "num_test_images"),
     )
-    record = folder.record()
+    record, epochs = folder.record(), config.recipe.epochs
+    root = places.tensorboard if processes.is_first else None
     if record is not None:
+        write_log(root, config.place(), partial(_shown, folder, epochs, record))
         return record, folder.path
     data, space, training = _prepared(config, places, device, processes)
     arch, images_sum = space.from_string(config.arch), fingerprint(data)
@@ -79,8 +82,15 @@ def retrain_one(
         keeper = restored(folder, training, images_sum, processes.is_first)
         # Before the first process may remove what the others still read.
         processes.wait()
-        # An epoch is long.
-        run_epochs(keeper, config.recipe.epochs, partial(progress, "retraining"), lambda: True)
+        with scalars(root, config.place(), keeper.log) as shown:
+            # An epoch is long.
+            run_epochs(
+                keeper,
+                epochs,
+                partial(progress, "retraining"),
+                lambda: True,
+                lambda: shown.add(keeper.log[-1]),
+            )
         if processes.is_first:
             record = {
                 "kind": "retrained",
@@ -108,8 +118,15 @@ def retrain_one(
             }
             record["seconds"] = seconds
             record = folder.complete(record)
+            write_log(root, config.place(), partial(_shown, folder, epochs, record))
         processes.wait()
     return record or folder.record() or {}, folder.path
+
+
+def _shown(folder: ConfigFolder, epochs: int, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log of a finished retraining, and what the network reached at its last epoch."""
+    reached = {name: record[name] for name in ("top1", "top5", "top1_raw", "top5_raw")}
+    return [*folder.load_log(epochs), {"epoch": epochs, **reached}]
 
 
 def _cost(space: Space, arch: Arch, training: Retraining) -> dict[str, Any]:

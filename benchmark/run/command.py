@@ -87,6 +87,8 @@ def parse(argv: Sequence[str] | None = None) -> Request:
         idle = sorted(settings.keys() - {"space", "truth_column"})
         if idle:
             raise UserError(f"--scores trains nothing, so {flag(idle[0])} has no part in it")
+        if given.tensorboard is not None:
+            raise UserError("--scores trains nothing, so --tensorboard has no part in it")
         config = run_config(given.preset, given.dataset, {**settings, "K": 1, "archs": 0})
         places = places_of(given)
         return Request([config], places, torch.device("cpu"), 1, 0.0, given.scores)

@@ -20,6 +20,7 @@ from benchmark.run.compare import compare
 from benchmark.run.scoring import score
 from benchmark.run.watching import gradients, tracked
 from benchmark.train.epochs import Clock, Progress
+from benchmark.train.scalars import write_log
 from benchmark.train.setup import Places, load_images, load_target, ranked_space
 from benchmark.train.supernet import trained_supernet
 from kshot_core.evaluation.other_codes import codes_to_score_with
@@ -60,7 +61,9 @@ def run_one(
     """
     folder = run_folder(places.results, config)
     record = folder.record()
+    shown = partial(_shown, config, folder)
     if record is not None:
+        write_log(places.tensorboard, config.place(), partial(shown, record))
         return record
     target = load_target(config, places)
     splits = load_images(config, places)
@@ -120,4 +123,13 @@ def run_one(
             write_archs(folder.path, [space.to_string(arch) for arch in target.archs])
         arrays = {"predictions.npy": predictions, "codes.npy": codes}
         watched = {TRACKED_FILE: scores_by_epoch, GRADIENTS_FILE: compared}
-        return folder.finish(record, arrays | watched)
+        record = folder.finish(record, arrays | watched)
+        write_log(places.tensorboard, config.place(), partial(shown, record))
+        return record
+
+
+def _shown(config: RunConfig, folder: RunFolder, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The log of a finished run, and the metrics of its ranking at its last epoch."""
+    log = folder.load_log(config.training.epochs)
+    metrics = {f"ranking/{name}": value for name, value in record["metrics"].items()}
+    return [*log, {"epoch": config.training.epochs, **metrics}]

@@ -5,7 +5,7 @@ Shape letters: N runs (seeds), T epochs, A architectures that were tracked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -65,7 +65,10 @@ class Watched:
             for run, tau in zip(self.merit, taus, strict=True)
             if len(self.epochs) >= _LEAST_EPOCHS and np.isfinite(tau).all()
         ]
-        return mean_finding([one for one in each if one is not None], len(self.true))
+        found = mean_finding([one for one in each if one is not None], len(self.true))
+        # Student does not know that a correlation is at most 1.
+        low, high = np.clip([found.low, found.high], -1.0, 1.0).tolist()
+        return replace(found, low=low, high=high)
 
     def checkpoints_spread(self) -> float | None:
         """Noise of a score over the last half of the epochs, 0..1 of its variance; mean over runs.

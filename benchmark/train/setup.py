@@ -17,6 +17,7 @@ from benchmark.cli.parser import one_of
 from benchmark.cli.text import read_path
 from benchmark.config.run import RunConfig
 from benchmark.datasets import DATASETS, Data, DataRequest
+from benchmark.train.scalars import checked
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.sharing import Sharing, Strategy
 from kshot_core.space import Arch, Space
@@ -44,6 +45,7 @@ class Places:
         data: examples of every data set that has no folder of its own.
         truth: table of every space that has no table of its own.
         split: published split of the images.
+        tensorboard: where scalars go, None for none; see ``benchmark.train.scalars``.
         data_of_set: folders of single data sets.
         truth_of_space: tables of single spaces.
     """
@@ -52,6 +54,7 @@ class Places:
     data: Path | None = None
     truth: Path | None = None
     split: Path | None = None
+    tensorboard: Path | None = None
     data_of_set: Named = ()
     truth_of_space: Named = ()
 
@@ -65,15 +68,16 @@ class Places:
 
 
 def places_of(given: argparse.Namespace) -> Places:
-    """The places that a command line names.
+    """The places that a command line names; a program may lack some of the options.
 
     Raises:
-        UserError: one is named for a data set or a space that there is not.
+        UserError: one is named for a data set or a space that there is not, or scalars cannot be
+            written.
     """
-    data, data_of_set = _named("--data", given.data, DATASETS)
+    data, data_of_set = _named("--data", getattr(given, "data", None), DATASETS)
     truth, truth_of_space = _named("--truth", getattr(given, "truth", None), SPACES)
-    split = getattr(given, "split", None)
-    return Places(given.results, data, truth, split, data_of_set, truth_of_space)
+    split, scalars = getattr(given, "split", None), checked(given.tensorboard)
+    return Places(given.results, data, truth, split, scalars, data_of_set, truth_of_space)
 
 
 def _named(

@@ -28,6 +28,7 @@ from benchmark.records import environment
 from benchmark.records.folders import ConfigFolder
 from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
 from benchmark.train.epochs import Clock, Keeper, Progress, restored, run_epochs
+from benchmark.train.scalars import Scalars, scalars, write_log
 from benchmark.train.setup import Places, build_supernet, build_trainer
 from benchmark.workers.torchrun import agreed_stop
 from kshot_core.sharing import Sharing
@@ -67,7 +68,7 @@ class Supernet:
 
     def log(self) -> list[dict[str, Any]]:
         """A line per epoch of its training. Raises ``UserError`` where the file is damaged."""
-        return self.folder.load_log(flat(self.record["config"])["epochs"])
+        return _log_of(self.folder, self.record)
 
 
 def supernet_folder(results: Path, config: RunConfig) -> ConfigFolder:
@@ -110,7 +111,9 @@ def trained_supernet(
     record, images_sum = folder.record(), fingerprint(data)
     if record is not None:
         check_data(folder.path, record, images_sum)
+    root, place = places.tensorboard if processes.is_first else None, config.supernet_place()
     if record is not None and (folder.path / WEIGHTS).exists():
+        write_log(root, place, partial(_log_of, folder, record))
         return _loaded(config, space, device, folder, record)
     images = data.training(device, processes.part)
     trainer = build_trainer(config.training_only(), space, images, device, engine, processes)
@@ -122,13 +125,14 @@ def trained_supernet(
         keeper = restored(folder, trainer, images_sum, processes.is_first)
         # Before the first process may remove what the others still read.
         processes.wait()
-        run_epochs(
-            keeper,
-            config.training.epochs,
-            partial(progress, "training"),
-            Clock(checkpoint_seconds).due,
-            partial(_keep_weights, keeper, trainer, config.ranking.track_every),
-        )
+        with scalars(root, place, keeper.log) as shown:
+            run_epochs(
+                keeper,
+                config.training.epochs,
+                partial(progress, "training"),
+                Clock(checkpoint_seconds).due,
+                partial(_epoch_ended, keeper, trainer, config.ranking.track_every, shown),
+            )
         seconds = [epoch["seconds"] for epoch in keeper.log]
         record = {
             "kind": "supernet",
@@ -156,6 +160,10 @@ def trained_supernet(
             record = folder.complete(record)
         processes.wait()
     return Supernet(trainer.shared, trainer.sharing, folder, record)
+
+
+def _log_of(folder: ConfigFolder, record: dict[str, Any]) -> list[dict[str, Any]]:
+    return folder.load_log(flat(record["config"])["epochs"])
 
 
 def stored_supernet(
@@ -238,11 +246,12 @@ def _save_weights(path: Path, trainer: Trainer) -> None:
     save_tensors(path, state, {})
 
 
-def _keep_weights(keeper: Keeper, trainer: Trainer, every: int) -> None:
-    """Keep the weights of every so many epochs, and not only the last.
+def _epoch_ended(keeper: Keeper, trainer: Trainer, every: int, shown: Scalars) -> None:
+    """Show the epoch, and keep the weights of every so many epochs, not only of the last.
 
     Whoever ranks can say then how a ranking came about; 0 keeps none of them.
     """
+    shown.add(keeper.log[-1])
     if every and trainer.epoch % every == 0 and trainer.epoch < trainer.recipe.epochs:
         name = EPOCH_WEIGHTS.format(trainer.epoch)
         _save_weights(keeper.folder.path / name, trainer)

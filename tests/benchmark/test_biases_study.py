@@ -122,6 +122,9 @@ def test_training_is_told_by_epoch(data: StudyData) -> None:
     assert line["last"] > line["first"] + 20
     # Loss and noise fall together in what was planted.
     assert line["better"] > 0.7
+    low, high = (float(end) for end in line["better_interval"].split(" to "))
+    assert -1 <= low <= line["better"] + 0.005
+    assert line["better"] <= high + 0.005 <= 1.005
     assert 0 < line["checkpoints"] < 100
     # Noise of 1 beside a truth of variance 1 + 1.5 squared.
     assert line["seeds"] == pytest.approx(100 / (1 + 1 + 2.25), abs=6)
@@ -156,7 +159,11 @@ def test_figures_show_what_was_planted(data: StudyData) -> None:
     assert biased > 5
     training = sharing.while_training(data, "K1")
     (panel,) = training.axes
-    truth = next(line for line in panel.lines if line.get_label() == "tau-b with the truth")
+    drawn = {str(line.get_label()): line for line in panel.lines}
+    # That the last ranking agrees with itself is not shown.
+    agrees = np.asarray(drawn["tau-b with the last ranking"].get_ydata(), dtype=np.float64)
+    assert np.isfinite(agrees).tolist() == [True, True, True, False]
+    truth = drawn["tau-b with the truth"]
     assert np.asarray(truth.get_xdata()).tolist() == list(EPOCHS)
     assert np.ptp(np.asarray(truth.get_ydata(), dtype=np.float64)) > 20
     (panel, _) = sharing.order(data).axes

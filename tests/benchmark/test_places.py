@@ -15,7 +15,7 @@ from benchmark.train.setup import places_of
 
 def given(data: list[str] | None = None, truth: list[str] | None = None) -> Namespace:
     paths = {name: one and [*map(Path, one)] for name, one in (("data", data), ("truth", truth))}
-    return Namespace(results=Path("r"), split=None, **paths)
+    return Namespace(results=Path("r"), split=None, tensorboard=None, **paths)
 
 
 def test_a_path_is_for_everything_without_one_of_its_own() -> None:
@@ -55,11 +55,11 @@ def test_a_study_of_several_spaces_says_which_truth_it_lacks_before_it_trains(
     with pytest.raises(UserError) as error:
         study_command(["five_spaces", "--scale", "cpu", "--results", str(results)])
     message = str(error.value)
-    assert "no truth table of nasbench201 for cifar10 at" in message
+    assert "no truth table of nasbench101 for digits at" in message
     assert "python -m benchmark.truth import" in message
     assert "\n" not in message
     assert not list(results.rglob("*.safetensors"))
     with pytest.raises(
-        UserError, match=r"has 5 search spaces .* name each with --truth SPACE=FILE"
+        UserError, match=r"has 3 search spaces .* name each with --truth SPACE=FILE"
     ):
         study_command(["five_spaces", "--truth", "a.csv", "--results", str(results)])

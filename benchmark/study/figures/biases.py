@@ -27,6 +27,8 @@ _ROW_INCHES = 0.26
 _MOST_INCHES = 15.0
 """Of a figure's height: below 1,600 pixels at the resolution that figures are written in."""
 _UNKNOWN = "#eeeeee"
+_FEWEST = 5
+"""A mean of fewer architectures is not shown."""
 
 
 def of_counts(data: StudyData, only: str = "") -> Figure:
@@ -77,7 +79,8 @@ def of_choices(data: StudyData, only: str = "", at_equal_truth: bool = False) ->
     """Heat map of the mean rank error by each choice at each site, a panel per row.
 
     In percent of the number of architectures, mean over seeds; above 0 (red) is ranked too high.
-    A number is bold where its 95 % interval over architectures leaves 0 out.
+    A number is bold where its 95 % interval over architectures leaves 0 out; a mean of fewer than
+    five architectures is left out.
 
     Args:
         data: the study's.
@@ -123,9 +126,10 @@ def _draw(panel: Axes, sites: list[Site], found: list[ByChoice]) -> None:
     names = list(dict.fromkeys(name for site in sites for name in site.choices))
     values = np.full((len(sites), len(names)), np.nan)
     for row, (site, one) in enumerate(zip(sites, found, strict=True)):
-        for name, mean in zip(site.choices, one.mean, strict=True):
-            values[row, names.index(name)] = mean
-    most = max(1.0, float(np.nanmax(np.abs(values))))
+        for name, mean, num in zip(site.choices, one.mean, one.num, strict=True):
+            if num >= _FEWEST:
+                values[row, names.index(name)] = mean
+    most = max(1.0, float(np.nan_to_num(np.abs(values)).max()))
     panel.set_facecolor(_UNKNOWN)
     panel.grid(visible=False)
     panel.imshow(
@@ -133,7 +137,8 @@ def _draw(panel: Axes, sites: list[Site], found: list[ByChoice]) -> None:
         interpolation="nearest",
     )  # fmt: skip
     for row, (site, one) in enumerate(zip(sites, found, strict=True)):
-        for name, mean, low, high in zip(site.choices, one.mean, one.low, one.high, strict=True):
+        for name, low, high in zip(site.choices, one.low, one.high, strict=True):
+            mean = values[row, names.index(name)]
             if np.isfinite(mean):
                 sure = low > 0 or high < 0
                 panel.text(

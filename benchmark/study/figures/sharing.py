@@ -55,7 +55,10 @@ def while_training(data: StudyData, only: str = "") -> Figure:
     looks = styles(_ORDER)
     drawing, axes = panels(len(shown))
     for panel, (label, one) in zip(axes, shown, strict=True):
-        lines = {_ORDER[0]: one.with_truth(), _ORDER[1]: one.with_last()}
+        last = one.with_last()
+        # The last ranking agrees with itself.
+        last[:, -1] = np.nan
+        lines = {_ORDER[0]: one.with_truth(), _ORDER[1]: last}
         trait = next((name for name in (PARAMETERS, DEPTH) if name in one.traits), None)
         if trait is not None:
             lines[f"preference for {trait}"] = one.preference(trait)

@@ -24,15 +24,15 @@ STUDY = Study(
     kind="rank",
     rows=(
         Row("paper", "as the paper alternates", _PAPER),
-        Row("steps", "+ as many weight steps as K = 1", {**_PAPER, **_EXTRA}),
+        Row("steps", "+ weight steps of K = 1", {**_PAPER, **_EXTRA}),
         Row(
             "scale",
-            "+ codes that differ from the start",
+            "+ codes that differ early",
             {**_PAPER, **_EXTRA, "output_scale": 10.0, "warmup_epochs": 0},
         ),
         Row(
             "batch",
-            "+ 64 images a path in simplex steps",
+            "+ 64 images a path",
             {
                 **_PAPER, **_EXTRA, "output_scale": 10.0, "warmup_epochs": 0,
                 "simplex_batch_size": 512,
@@ -40,7 +40,7 @@ STUDY = Study(
         ),
         Row(
             "widened",
-            "+ copies √K wider, compensated",
+            "+ wide copies, compensated",
             {
                 **_PAPER, **_EXTRA, "output_scale": 10.0, "warmup_epochs": 0,
                 "widen_copies": True, "compensate": True, "clip_norm": "merged",
