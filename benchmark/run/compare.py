@@ -73,7 +73,7 @@ def compare(
 
 
 def _interval(
-    name: str, merit: npt.NDArray[np.floating[Any]], true: npt.NDArray[np.float64]
+    name: str, merit: npt.NDArray[np.floating[Any]], true: npt.NDArray[np.floating[Any]]
 ) -> list[float] | None:
     try:
         return list(bootstrap_interval(METRICS[name], merit, true, _NUM_RESAMPLES))

@@ -60,6 +60,6 @@ def test_a_study_of_several_spaces_says_which_truth_it_lacks_before_it_trains(
     assert "\n" not in message
     assert not list(results.rglob("*.safetensors"))
     with pytest.raises(
-        UserError, match=r"has 3 search spaces .* name each with --truth SPACE=FILE"
+        UserError, match=r"has 4 search spaces .* name each with --truth SPACE=FILE"
     ):
         study_command(["five_spaces", "--truth", "a.csv", "--results", str(results)])

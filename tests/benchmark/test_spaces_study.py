@@ -50,6 +50,7 @@ def test_counts_are_of_the_truths_networks_and_not_of_the_supernets_paths() -> N
     ("space", "dataset"),
     [
         ("nasbench201", "digits"),
+        ("darts", "digits"),
         ("proxyless", "digits"),
         ("darts_ptb", "grammar"),
     ],
@@ -91,7 +92,7 @@ def test_all_spaces_with_a_shipped_table_are_run_at_scale_tiny(tmp_path: Path) -
     folder = study_command(["five_spaces", "--results", str(tmp_path), "--jobs", "1"])
     assert folder is not None
     table = pd.read_csv(folder / "five_spaces.csv")
-    spaces = ["NAS-Bench-201", "DARTS-PTB", "ProxylessNAS"]
+    spaces = ["NAS-Bench-201", "DARTS", "DARTS-PTB", "ProxylessNAS"]
     assert list(dict.fromkeys(table["space"])) == [*spaces]
     for space in spaces:
         own = table[table["space"] == space].set_index("name")
