@@ -99,7 +99,7 @@ def test_all_spaces_with_a_shipped_table_are_run_at_scale_tiny(tmp_path: Path) -
         assert {"one-shot", "one-shot, a quarter as long", "K = 4", "seed agreement"} <= {
             *own.index
         }
-        assert own.loc["seed agreement", "tau"] > 30
+        assert own.loc["seed agreement", "tau"] > 20
         assert own.loc[["one-shot", "K = 4"], "tau"].between(-100, 100).all()
     for name in ("taus", "scatter", "counts", "order", "gradients", "training"):
         assert (folder / f"{name}.png").stat().st_size > 10_000
