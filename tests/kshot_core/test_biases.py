@@ -170,6 +170,9 @@ def test_planted_spread_is_found() -> None:
     assert found.between == pytest.approx(5, rel=0.1)
     assert found.share == pytest.approx(4 / 29, abs=0.03)
     assert found.num == 6
+    # Noise in means of two is not taken for architectures that differ.
+    two = generator.normal(size=4000) + generator.normal(size=(2, 4000))
+    assert spread(two).between == pytest.approx(1, abs=0.06)
     still = spread(np.stack([TRUE, TRUE + 1]))
     assert still.within == pytest.approx(0, abs=1e-9)
     assert still.rank == 0
@@ -254,6 +257,22 @@ def test_at_equal_gaps_only_what_is_shared_counts() -> None:
     known = np.isfinite(equal)
     assert known.sum() >= 3
     assert np.ptp(equal[known]) < 0.025
+
+
+def test_gaps_weigh_as_among_the_nearest_pairs() -> None:
+    archs = [(0, 0), (0, 1), (1, 2), (1, 3), (2, 4)]
+    true = [0.0, 1.0, 10.0, 11.5, 30.0]
+    predicted = [0.0, 1.0, 12.0, 11.0, 5.0]
+    # Two pairs differ at one site: gaps of 1, right, and of 1.5, wrong. No other pair is as close.
+    found = order_by_distance(predicted, true, archs)
+    assert found.at_equal_gaps[0, 0] == pytest.approx(0.5)
+    assert np.isnan(found.at_equal_gaps[0, 1])
+    # A gap three times as frequent among the nearest counts three times.
+    archs = [(0, 0), (0, 1), (1, 2), (1, 3), (2, 4), (2, 5), (3, 6), (3, 7)]
+    true = [0.0, 1.0, 100.0, 101.0, 200.0, 201.0, 300.0, 305.0]
+    predicted = [0.0, 1.0, 100.0, 101.0, 200.0, 201.0, 306.0, 305.0]
+    found = order_by_distance(predicted, true, archs)
+    assert found.at_equal_gaps[0, 0] == pytest.approx(0.75)
 
 
 def test_pairs_that_share_weights_worse_are_seen_at_equal_gaps() -> None:
