@@ -14,8 +14,8 @@ from benchmark.train.setup import places_of
 
 
 def given(data: list[str] | None = None, truth: list[str] | None = None) -> Namespace:
-    paths = {name: one and [*map(Path, one)] for name, one in (("data", data), ("truth", truth))}
-    return Namespace(results=Path("r"), split=None, tensorboard=None, **paths)
+    paths = [None if one is None else [Path(text) for text in one] for one in (data, truth)]
+    return Namespace(results=Path("r"), split=None, tensorboard=None, data=paths[0], truth=paths[1])
 
 
 def test_a_path_is_for_everything_without_one_of_its_own() -> None:
