@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from statistics import mean
+from statistics import fmean
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -46,6 +46,7 @@ class _Kind:
     failed: int = 0
     diverged: int = 0
     running: dict[str, _Running] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
     seconds: list[float] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
@@ -57,7 +58,7 @@ class _Kind:
         waiting = self.total - self.done - self.failed - self.diverged - len(self.running)
         if not self.seconds or waiting < 0:
             return None
-        usual = mean(self.seconds)
+        usual = fmean(self.seconds)
         begun = sum(max(0.0, usual - (now - one.began)) for one in self.running.values())
         return (begun + usual * waiting) / max(1, len(self.running))
 
@@ -104,7 +105,10 @@ class Board:
     def show(self, event: tuple[str, str, int, int]) -> None:
         """Take in what a job tells: its title, its stage, how much is done, and of how much."""
         title, stage, done, total = event
-        running = self._kinds[-1].running
+        kind = self._kinds[-1]
+        if title in kind.over:
+            return  # on a cluster, what a job told may come after its end
+        running = kind.running
         if title not in running:
             running[title] = _Running(time.monotonic())
         one = running[title]
@@ -121,6 +125,7 @@ class Board:
         """
         kind, now = self._kinds[-1], time.monotonic()
         was = kind.running.pop(title, None)
+        kind.over.add(title)
         if was is not None and outcome == "done":
             kind.seconds.append(now - was.began)
         setattr(kind, outcome, getattr(kind, outcome) + 1)

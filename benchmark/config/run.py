@@ -19,7 +19,7 @@ from kshot_core.checks import check_at_least
 from kshot_core.evaluation.settings import ScoringSettings
 from kshot_core.sampling import SAMPLERS
 from kshot_core.settings import ALONE, SEVERAL_COPIES, TRAINED_CODES, WIDTHS, setting
-from kshot_core.sharing import SHARING
+from kshot_core.sharing import SHARING, OwnWarmup
 from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthSettings
 
@@ -181,11 +181,8 @@ def run_config(
 
     What a preset says of searches, or of another space than the one asked for, is passed over. One
     copy is one-shot whatever maps architectures to codes, and a training shorter than the
-    preset's is not all warm-up. A strategy has a warm-up of its own where none is asked for:
-    few-shot copies start from a one-shot supernet that is trained for half of the epochs (Zhao et
-    al. 2021, whose sub-supernets take over trained weights), and random codes, which the paper
-    never changes, are there from the first step. ``warmup`` and ``warmup_epochs`` give both the
-    warm-up at 1/K that the others have.
+    preset's is not all warm-up. Where neither ``warmup`` nor ``warmup_epochs`` is asked for, a
+    strategy that has a warm-up of its own gets that one, see ``OwnWarmup``.
 
     Args:
         name: of the preset.
@@ -220,9 +217,7 @@ def _own_warmup(
     """What a strategy says of the warm-up, where the settings asked for say nothing of it."""
     if {"warmup", "warmup_epochs"} & wanted.keys():
         return {}
-    if sharing == "random":
-        return {"warmup_epochs": 0}
-    if sharing == "few-shot":
-        epochs = values.get("epochs", RunConfig.training.epochs)
-        return {"warmup": "one-shot", "warmup_epochs": epochs // 2}
-    return {}
+    strategy = SHARING.get(sharing or "")
+    if not isinstance(strategy, OwnWarmup):
+        return {}
+    return strategy.warmup(values.get("epochs", RunConfig.training.epochs))

@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmark.cli.errors import UserError
 from benchmark.datasets.jpeg import Pixels, UnreadableImageError
-from benchmark.workers.jobs import end_with_parent, num_cores
+from benchmark.workers.jobs import num_cores
+from benchmark.workers.parent import end_with_parent
 
 Read: TypeAlias = Callable[[str, int], Pixels]
 """From a file and a seed to pixels (size, size, 3)."""

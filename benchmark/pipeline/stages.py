@@ -188,6 +188,11 @@ def succeeded(results: Mapping[Work, Result | Failure]) -> dict[Work, Result]:
     return {one: result for one, result in results.items() if not isinstance(result, Failure)}
 
 
+def has_diverged(result: object) -> bool:
+    """Whether this is what is left of a piece of work that diverged."""
+    return isinstance(result, Failure) and result.outcome == "diverged"
+
+
 def _do(stage: Stage[Work, Result], machine: Machine, tell: Tell, work: Work) -> Result:
     progress = progress_of(tell, stage.title(work))
     progress("", 0, 0)

@@ -22,7 +22,7 @@ from kshot_core.metrics.correlation import kendall_tau_b
 from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import ScoringBatches
 
-_TRACK_IMAGES = 1000
+TRACK_IMAGES = 1000
 _GRADIENT_BATCHES = 2
 
 
@@ -53,7 +53,7 @@ def tracked(
                 images,
                 target.table.space.canonical,
                 batch_size=config.scoring.score_batch_size,
-                num_examples=_TRACK_IMAGES,
+                num_examples=TRACK_IMAGES,
                 precision=config.training.precision,
                 task=task,
             )

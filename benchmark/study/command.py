@@ -23,7 +23,7 @@ from benchmark.study.definition import SCALES, Study
 from benchmark.study.execute import check_study, run_study, scores_to_make
 from benchmark.study.file import write_study
 from benchmark.study.page import common_text, warning_lines
-from benchmark.study.plan import Step, plan
+from benchmark.study.plan import DIVERGED, DONE, TO_DO, Step, plan
 from benchmark.study.render import to_markdown
 from benchmark.study.roofline import roofline_lines
 from benchmark.study.studies import STUDIES
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
         steps = plan(study, given.scale, results)
         lines = plan_lines(steps, jobs)
         if given.scale == "paper" and study.kind == "rank":
-            left = [step.job.run for step in steps if step.what == "run" and not step.done]
+            left = [step.job.run for step in steps if step.what == "run" and step.state == TO_DO]
             lines += roofline_lines(left) if left else []
         for line in lines:
             console.print(Text(line), soft_wrap=True)
@@ -163,13 +163,15 @@ def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
     """
     lines = []
     for step in steps:
-        state = "done" if step.done else _time(step.seconds)
+        state = _time(step.seconds) if step.state == TO_DO else step.state
         lines.append(
             f"{step.what} {step.job.row}, {step.job.dataset}, seed {step.job.seed}: {state}"
         )
-    left = [step for step in steps if not step.done]
+    left = [step for step in steps if step.state == TO_DO]
+    num_done, num_lost = (sum(step.state == state for step in steps) for state in (DONE, DIVERGED))
+    lost = f", {num_lost} diverged, not to be tried again" if num_lost else ""
+    lines.append(f"{num_done} of {len(steps)} done{lost}")
     known = [step.seconds for step in left if step.seconds is not None]
-    lines.append(f"{len(steps) - len(left)} of {len(steps)} done")
     if known:
         mean = sum(known) / len(known)
         about = (
@@ -185,7 +187,7 @@ def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
 
 
 def _time(seconds: float | None) -> str:
-    return "to do" if seconds is None else duration(seconds)
+    return TO_DO if seconds is None else duration(seconds)
 
 
 def _parser() -> argparse.ArgumentParser:

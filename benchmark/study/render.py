@@ -24,8 +24,9 @@ _LATEX = {
 
 def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
     """The table as text with headings, each ``x_sd`` merged into its ``x``."""
-    columns: dict[str, list[str]] = {}
-    for heading, name in shown_columns(table, values).items():
+    shown = shown_columns(table, values)
+    columns: list[list[str]] = []
+    for _, name in shown:
         spreads = values.get(f"{name}_sd", pd.Series(math.nan, index=values.index))
         decimals = 4 if name == "p_value" else table.decimals
         form = table.formats.get(name, "")
@@ -35,17 +36,18 @@ def as_text(table: Table, values: pd.DataFrame) -> pd.DataFrame:
         ]
         if name == NUM:
             cells = [NO_RUN if cell == "0" else cell for cell in cells]
-        columns[heading] = cells
-    return pd.DataFrame(columns)
+        columns.append(cells)
+    # Two columns may have the same heading.
+    return pd.DataFrame(dict(enumerate(columns))).set_axis([name for name, _ in shown], axis=1)
 
 
-def shown_columns(table: Table, values: pd.DataFrame) -> dict[str, str]:
-    """The columns that people see: heading -> column."""
-    return {
-        table.labels.get(name, name.replace("_", " ")): name
+def shown_columns(table: Table, values: pd.DataFrame) -> list[tuple[str, str]]:
+    """The columns that people see: heading and column."""
+    return [
+        (table.labels.get(name, name.replace("_", " ")), name)
         for name in values.columns
         if not name.endswith("_sd") and name not in table.for_programs
-    }
+    ]
 
 
 def to_csv(values: pd.DataFrame) -> str:

@@ -39,12 +39,12 @@ HOST_SECONDS = 10e-6
 _NUM_PATHS = 3
 _NUM_ALL = 15_625
 
-# Classes, pixels a side, images to train on and to score on, as NAS-Bench-201 splits them.
-_IMAGES = {
+IMAGES = {
     "cifar10": (10, 32, 25_000, 25_000),
     "cifar100": (100, 32, 50_000, 5_000),
     "imagenet16-120": (120, 16, 151_700, 3_000),
 }
+"""Classes, pixels a side, images to train on and to score on, as NAS-Bench-201 splits them."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,7 @@ def estimates(configs: Sequence[RunConfig]) -> list[Estimate | None]:
     for config in configs:
         largest[_alike(config)] = max(largest.get(_alike(config), 1), config.K)
     known = {
-        key: estimate(replace(key, K=K))
-        for key, K in largest.items()
-        if key.dataset.name in _IMAGES
+        key: estimate(replace(key, K=K)) for key, K in largest.items() if key.dataset.name in IMAGES
     }
     return [known.get(_alike(config)) for config in configs]
 
@@ -187,7 +185,7 @@ def _alike(config: RunConfig) -> RunConfig:
 
 def _images(config: RunConfig) -> Splits:
     """Images of a data set's sizes, without numbers."""
-    classes, own, num_train, num_valid = _IMAGES[config.dataset.name]
+    classes, own, num_train, num_valid = IMAGES[config.dataset.name]
     size = config.dataset.get("image_size", 0) or own
 
     def images(num: int) -> tuple[Tensor, Tensor]:

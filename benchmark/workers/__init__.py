@@ -1,1 +1,1 @@
-"""Processes on this machine, and those of torchrun."""
+"""Where work runs: processes on this machine, a Ray cluster, those of torchrun."""

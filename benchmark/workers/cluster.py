@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
-import platform
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -21,13 +22,14 @@ from typing import Any, TypeVar
 from benchmark.cli.errors import UserError
 from benchmark.workers.jobs import one_thread
 from benchmark.workers.mail import Mailbox, Sender
+from benchmark.workers.node import EVERYBODY, PROBE, lacking, run_here
 from benchmark.workers.relay import Event, Tell
 
 Result = TypeVar("Result")
 _SECONDS_FOR_CHECK = 300.0
-_PROBE = ".seen-by-"
-"""What the names of files start with that show which nodes see the results folder."""
 _FORWARDED = "KSHOT_"
+_SECONDS_BETWEEN_DRAINS = 0.25
+"""The board shows no more pictures a second, and each question to the mailbox takes its time."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,11 @@ class Cluster:
         self._code_version, self._show = code_version, show
         self._ray: Any = None
         self._mailbox: Any = None
-        self._remote: Any = None
+        self._remotes: dict[Callable[..., Any], Any] = {}
         self._connected_here = False
         self._token = secrets.token_hex(8)
         self._refs: dict[Future[Any], Any] = {}
+        self._drained = -math.inf
 
     def __enter__(self) -> Cluster:
         self._ray = _ray()
@@ -111,13 +114,6 @@ class Cluster:
                 scheduling_strategy=_on(self._ray.get_runtime_context().get_node_id())
             )
             self._mailbox = self._mailbox.remote()
-            self._remote = self._ray.remote(
-                num_cpus=self._settings.cpus,
-                num_gpus=self._settings.gpus,
-                max_retries=self._settings.retries,
-                # A process of its own for each job would import torch each time.
-                max_calls=0,
-            )(_run)
         except BaseException:
             self._leave()
             raise
@@ -130,7 +126,7 @@ class Cluster:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            for ref in self._refs.values():
+            for ref in list(self._refs.values()):
                 with suppress(Exception):
                     self._ray.cancel(ref)
         self._leave()
@@ -145,7 +141,11 @@ class Cluster:
         return Sender(self._mailbox)
 
     def drain(self) -> None:
-        """Show what jobs have told so far."""
+        """Show what jobs have told so far, if it was not asked for just now."""
+        now = time.monotonic()
+        if now - self._drained < _SECONDS_BETWEEN_DRAINS:
+            return
+        self._drained = now
         for event in self._ray.get(self._mailbox.take.remote()):
             self._show(event)
 
@@ -154,8 +154,7 @@ class Cluster:
 
         It then goes on from its last checkpoint, as after any interruption.
         """
-        environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED)}
-        ref = self._remote.remote(self._probe, str(Path.cwd()), environment, function, *given)
+        ref = self._remote_of(function).remote(*given)
         future: Future[Result] = Future()
         future.set_running_or_notify_cancel()
         self._refs[future] = ref
@@ -163,10 +162,28 @@ class Cluster:
         inner.add_done_callback(lambda done: self._hand_on(done, future))
         return future
 
+    def _remote_of(self, function: Callable[..., Any]) -> Any:
+        """A function as Ray has it: sent to each process once, and not with every job."""
+        if function not in self._remotes:
+            probe, folder = self._probe, str(Path.cwd())
+            environment = {k: v for k, v in os.environ.items() if k.startswith(_FORWARDED)}
+
+            def job(*given: Any) -> Any:
+                return run_here(probe, folder, environment, one_thread, function, *given)
+
+            self._remotes[function] = self._ray.remote(
+                num_cpus=self._settings.cpus,
+                num_gpus=self._settings.gpus,
+                max_retries=self._settings.retries,
+                # A process of its own for each job would import torch each time.
+                max_calls=0,
+            )(job)
+        return self._remotes[function]
+
     @property
     def _probe(self) -> Path:
         """By this file, which lies there until the end, a node knows the results folder."""
-        return self._results / f"{_PROBE}all-{self._token}"
+        return self._results / f"{EVERYBODY}{self._token}"
 
     def _hand_on(self, done: Future[Any], future: Future[Any]) -> None:
         self._refs.pop(future, None)
@@ -228,14 +245,14 @@ class Cluster:
             return f"cannot run this code: {str(error).strip().splitlines()[-1]}"
         if complaint:
             return str(complaint)
-        if not (self._results / f"{_PROBE}{node}-{token}").exists():
+        if not (self._results / f"{PROBE}{node}-{token}").exists():
             return f"writes to another {self._results} than this machine reads: share that folder"
         if version != here:
             return f"has the code at {version}, this machine at {here}: install the same there"
         return ""
 
     def _leave(self) -> None:
-        for path in self._results.glob(f"{_PROBE}*-{self._token}"):
+        for path in self._results.glob(f"{PROBE}*-{self._token}"):
             path.unlink(missing_ok=True)
         if self._mailbox is not None:
             with suppress(self._ray.exceptions.RayError):
@@ -244,56 +261,6 @@ class Cluster:
         if self._connected_here:
             self._ray.shutdown()
             self._connected_here = False
-
-
-def lacking(
-    results: Path, paths: Sequence[Path], token: str, node: str, code_version: Callable[[], str]
-) -> tuple[str, str]:
-    """What a node lacks, in words, or nothing; and the version of its code. Runs on the node.
-
-    Args:
-        results: the results folder, with a file by which it is known.
-        paths: what else must be there.
-        token: what is in that file.
-        node: a name for the file that the node writes in answer.
-        code_version: tells the version.
-    """
-    probe = results / f"{_PROBE}all-{token}"
-    advice = "mount the storage that holds it there, under the same path"
-    try:
-        if probe.read_text(encoding="utf-8") != token:
-            return f"sees another {results}: {advice}", ""
-    except OSError:
-        return f"does not see {results}: {advice}", ""
-    try:
-        (results / f"{_PROBE}{node}-{token}").write_text(token, encoding="utf-8")
-    except OSError as error:
-        return f"cannot write to {results} ({error.strerror})", ""
-    absent = [str(path) for path in paths if not path.exists()]
-    if absent:
-        return f"does not see {', '.join(absent)}: {advice}", ""
-    return "", code_version()
-
-
-def _run(
-    probe: Path,
-    folder: str,
-    environment: dict[str, str],
-    function: Callable[..., Result],
-    *given: Any,
-) -> Result:
-    """Run a job as on the machine that asked for it: relative paths and KSHOT_* mean the same."""
-    if not probe.exists():
-        # A node that joined the cluster later was not asked.
-        raise UserError(
-            f"node {platform.node()} does not see {probe.parent}: mount the storage that holds it "
-            "there, under the same path"
-        )
-    if Path(folder).is_dir():
-        os.chdir(folder)
-    os.environ.update(environment)
-    one_thread()
-    return function(*given)
 
 
 def _ray() -> Any:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -126,12 +127,14 @@ def each(
         executor: where to run.
         function: picklable.
         work: its arguments.
-        idle: called a few times a second.
+        idle: called five times a second, and after every piece.
         later: whether a piece that ended with an error is to be tried again in a while, because
             another process is at it.
     """
     waiting = deque((0.0, position) for position in range(len(work)))
     pending: dict[Future[Result], int] = {}
+    # Asking each pending one again whenever one is done would take its time with thousands.
+    done: SimpleQueue[Future[Result]] = SimpleQueue()
     while waiting or pending:
         now = time.monotonic()
         put_off = 0
@@ -141,19 +144,26 @@ def each(
                 waiting.append((due, position))
                 put_off += 1
                 continue
-            pending[executor.submit(function, work[position])] = position
-        done = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED).done
-        if not pending:
-            time.sleep(0.2)
+            future = executor.submit(function, work[position])
+            pending[future] = position
+            future.add_done_callback(done.put)
+        ended = _next(done)
         executor.drain()
-        for future in done:
-            position = pending.pop(future)
-            error = future.exception()
+        if ended is not None:
+            position, error = pending.pop(ended), ended.exception()
             if error is not None and later(error):
                 waiting.append((time.monotonic() + _SECONDS_UNTIL_AGAIN, position))
             else:
-                yield position, future
+                yield position, ended
         idle()
+
+
+def _next(done: SimpleQueue[Future[Result]]) -> Future[Result] | None:
+    """One that is done; None where none was for a while."""
+    try:
+        return done.get(timeout=0.2)
+    except Empty:
+        return None
 
 
 def _has_room(executor: Executor, pending: dict[Future[Result], int]) -> bool:

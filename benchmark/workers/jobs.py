@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ import torch
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.stopping import StoppedError, take_signals
+from benchmark.workers.parent import end_with_parent
 
 _PATIENCE_SECONDS = 30.0
 """How long processes that are told to end may take for it."""
@@ -42,21 +42,6 @@ def num_cores() -> int:
 def one_thread() -> None:
     """Make torch use one thread in this process."""
     torch.set_num_threads(1)
-
-
-def end_with_parent() -> None:
-    """Let this process end when the one that started it does.
-
-    Processes outlive a program that is killed, and would finish its work for nobody.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "the main process has no parent to watch"
-    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(process: Any) -> None:
-    process.join()
-    os._exit(1)
 
 
 def _start_worker() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from multiprocessing.managers import SyncManager
 from typing import Any
 
-from benchmark.workers.jobs import end_with_parent
+from benchmark.workers.parent import end_with_parent
 
 Event = tuple[str, str, int, int]
 """Title of a piece of work, its stage, how much of that is done, and how much there is."""

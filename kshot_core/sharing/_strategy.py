@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -52,5 +52,18 @@ class Strategy(Protocol):
 
         Raises:
             ValueError: these do not go together.
+        """
+        ...
+
+
+@runtime_checkable
+class OwnWarmup(Protocol):
+    """A strategy that has a warm-up of its own; the others have the recipe's."""
+
+    def warmup(self, epochs: int) -> dict[str, Any]:
+        """Settings of a ``Recipe``, by name, where nobody asks for another warm-up.
+
+        Args:
+            epochs: of the whole training.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -64,3 +64,10 @@ class FewShotSettings:
     def __call__(self, space: Space, K: int, seed: int = 0) -> FewShot:
         """See ``Strategy``; nothing is drawn."""
         return FewShot(space.num_choices, K, site=self.few_shot_edge)
+
+    def warmup(self, epochs: int) -> dict[str, Any]:
+        """See ``OwnWarmup``: half of the epochs are those of one network, which all copies become.
+
+        Zhao et al. 2021, whose sub-supernets take over trained weights.
+        """
+        return {"warmup": "one-shot", "warmup_epochs": epochs // 2}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import final
+from dataclasses import dataclass
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from kshot_core.sharing._strategy import Sharing
-from kshot_core.space import Arch, encode
+from kshot_core.space import Arch, Space, encode
 
 
 @final
@@ -51,3 +52,17 @@ class RandomCodes(Sharing):
     def reads(self, arch: Arch) -> Hashable:
         """The architecture as written."""
         return arch
+
+
+@final
+@dataclass(frozen=True)
+class RandomSettings:
+    """Random codes by their name."""
+
+    def __call__(self, space: Space, K: int, seed: int = 0) -> RandomCodes:
+        """See ``Strategy``."""
+        return RandomCodes(space.num_choices, K, seed=seed)
+
+    def warmup(self, epochs: int) -> dict[str, Any]:
+        """See ``OwnWarmup``: codes that never change are there from the first step."""
+        return {"warmup_epochs": 0}

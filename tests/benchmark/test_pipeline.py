@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_search import SEARCH, TINY
+from test_search import SEARCH, TINY, WILD
 
 from benchmark.cli.errors import UserError
 from benchmark.config.retrain import RETRAIN_PRESETS, quick
@@ -60,6 +60,17 @@ def test_one_command_ends_with_a_record_of_a_retrained_network(
     before = {file: file.stat().st_mtime_ns for file in files}
     assert main(options(tmp_path)) == [found, retrained]
     assert {file: file.stat().st_mtime_ns for file in files} == before
+
+
+@pytest.mark.usefixtures("_few_images")
+def test_a_supernet_that_diverged_leaves_a_record_of_its_search(tmp_path: Path) -> None:
+    given = options(tmp_path, **WILD)
+    with pytest.raises(UserError, match="diverged"):
+        main(given)
+    (config,) = parse(given).searches
+    record = json.loads((tmp_path / config.place() / "record.json").read_text())
+    assert record["status"] == "diverged"
+    assert not (tmp_path / "retrained").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig, run_config
 from benchmark.records.load import load_predictions
 from benchmark.run.command import main, parse, run
+from kshot_core.sharing import SHARING, OwnWarmup
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,9 @@ def test_a_strategy_has_a_warm_up_of_its_own() -> None:
     assert warm("random") == ("uniform", 0)
     assert warm("few-shot") == ("one-shot", 15)
     assert warm("few-shot", epochs=8) == ("one-shot", 4)
+    # Nothing but the strategy says so.
+    own = {name for name, one in SHARING.items() if isinstance(one, OwnWarmup)}
+    assert own == {"random", "few-shot"}
     # As they had it before, by name; and old configs mean what they meant.
     for sharing in ("few-shot", "random"):
         assert warm(sharing, warmup="uniform") == ("uniform", 1)

@@ -18,7 +18,7 @@ import torch
 from retrainings import SPACE
 from runs import write_truth
 
-from benchmark.cli.errors import UserError
+from benchmark.cli.errors import DivergedJobError, UserError
 from benchmark.config.arch_file import read_arch
 from benchmark.config.run import RunConfig
 from benchmark.config.search import SearchConfig, search_config
@@ -154,6 +154,20 @@ def test_killed_at_any_event_and_resumed_gives_the_same_bytes(
     names = ["evaluated.csv", "front.csv", "arch.json", "front.png"]
     for name in names if config.ensemble else [*names, "codes.npy"]:
         assert (path / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+WILD = {"learning_rate": 1e30, "gradient_clip": 0.0}
+
+
+def test_a_search_whose_supernet_diverged_has_a_record_of_its_own(tmp_path: Path) -> None:
+    config = tiny(WILD)
+    for _ in range(2):  # the second time nothing is trained
+        with pytest.raises(DivergedJobError, match="diverged"):
+            run_tiny(config, tmp_path)
+        record = json.loads((tmp_path / config.place() / "record.json").read_text())
+        assert record["status"] == "diverged"
+        assert "diverged" in record["why"]
+        assert record["config"] == config.to_dict()
 
 
 def test_an_ensemble_scores_by_supernets_trained_apart(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.study.definition import Study, StudyData
+from benchmark.study.definition import Study, StudyData, Table
 from benchmark.study.jobs import jobs_of
 from benchmark.study.paired import Difference
 from benchmark.study.render import as_text, to_latex, to_markdown
+from benchmark.study.site.cells import table_grid
 from benchmark.views.style import FigureUnavailableError
 
 NAMES = (
@@ -94,6 +95,18 @@ def test_tables_have_the_papers_rows_and_can_be_read(name: str, full: bool, tmp_
         assert (said == 0) if full else (said > 0)
     assert what.question.endswith("?")
     assert what.answer(data).endswith(".")
+
+
+def test_columns_of_the_same_heading_are_all_shown() -> None:
+    values = pd.DataFrame({"one": [1.0], "two": [2.0], "two_sd": [0.5]}, index=[7])
+    table = Table("t", "Two", lambda data: values, labels={"one": "same", "two": "same"})
+    shown = as_text(table, values)
+    assert list(shown.columns) == ["same", "same"]
+    assert shown.to_numpy().tolist() == [["1.00", "2.00 ± 0.50"]]
+    assert "| 1.00 | 2.00 ± 0.50 |" in to_markdown(table, values)
+    assert r"1.00 & 2.00 $\pm$ 0.50 \\" in to_latex(table, values)
+    (row,) = table_grid(table, values).rows
+    assert [cell.value for cell in row] == [1.0, 2.0]
 
 
 def test_table_5_by_hand(tmp_path: Path) -> None:

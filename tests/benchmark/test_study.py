@@ -15,9 +15,10 @@ from benchmark.report.command import build_report
 from benchmark.study import write
 from benchmark.study.command import main, plan_lines
 from benchmark.study.common import common, effective
+from benchmark.study.cost import seconds_of
 from benchmark.study.definition import Study
 from benchmark.study.file import load_study, write_study
-from benchmark.study.jobs import finished, jobs_of
+from benchmark.study.jobs import Job, finished, jobs_of
 from benchmark.study.plan import plan
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
@@ -135,12 +136,71 @@ def test_plan_counts_what_is_done_and_scales_the_time_of_records(tmp_path: Path)
     ]
     made(tmp_path, ("K1", "K8"))
     steps = plan(TABLE9, "tiny", tmp_path)
-    assert [step.done for step in steps] == [True, False, False, True, False]
+    assert [step.state for step in steps] == ["done", "to do", "to do", "done", "to do"]
     # Made-up runs train 30 s and score 400 architectures in 8 s; a job scores 100.
-    assert [step.seconds for step in steps if not step.done] == [pytest.approx(32.0)] * 3
+    assert [step.seconds for step in steps if step.state == "to do"] == [pytest.approx(32.0)] * 3
     assert plan_lines(steps, 2)[-1] == (
         "about 48 s left with --jobs 2, on a machine like that of the records"
     )
+
+
+def changed_record(folder: Path, **entries: object) -> None:
+    path = folder / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("scale", "settings", "seconds"),
+    [
+        # Tiny trains on 30,000 images for an epoch and scores 100 architectures on 500 of them.
+        ("tiny", {"train_images": 0, "epochs": 1, "score_images": 500}, 15 + 2),
+        ("tiny", {"train_images": 0, "epochs": 10, "score_images": 0}, 1.5 + 8 * 500 / 20_000 / 4),
+        ("tiny", {"train_images": 15_000, "epochs": 1, "score_images": 500}, 60 + 2),
+        # As many images again are scored on while training: 10 times 40 architectures on 1,000.
+        (
+            "tiny",
+            {"train_images": 30_000, "epochs": 10, "score_images": 1000, "track_every": 1,
+             "track_archs": 40},
+            3 + 8 * 50_000 / 800_000,
+        ),
+    ],
+)  # fmt: skip
+def test_plan_knows_how_many_images_all_of_them_are(
+    scale: str, settings: dict[str, object], seconds: float, tmp_path: Path
+) -> None:
+    job = jobs_of(TABLE9, scale)[-1]
+    folder = write_run(tmp_path, {**job.config.flat(), "seed": 1, **settings})
+    split = "60000 scenes of 1200 digits to train, 20000 of the others"
+    changed_record(folder, data={"split": split})
+    steps = plan(TABLE9, scale, tmp_path)
+    assert [step.seconds for step in steps] == [pytest.approx(seconds)] * 5
+
+
+def test_plan_scales_by_pixels_and_takes_the_nearest_records(tmp_path: Path) -> None:
+    job = jobs_of(TABLE9, "cpu")[-1]
+    small = {**job.config.flat(), "image_size": 16, "score_images": 1000, "track_every": 0}
+    data = {"split": "train + valid (25000 + 25000 images): cifar-split.txt"}
+    run = job.run.changed(image_size=0, track_every=0, archs=400)
+    near = Job(job.row, job.seed, run)
+    assert seconds_of(tmp_path, near) is None
+    changed_record(write_run(tmp_path, {**small, "seed": 1}), data=data)
+    # 16 pixels a side instead of 32, the data set's own.
+    assert seconds_of(tmp_path, near) == pytest.approx(4 * (30 + 8))
+    shorter = {**small, "image_size": 0, "epochs": job.run.training.epochs // 2}
+    changed_record(write_run(tmp_path, {**shorter, "seed": 1}), data=data)
+    assert seconds_of(tmp_path, near) == pytest.approx(2 * 30 + 8)
+
+
+def test_plan_does_not_try_again_what_diverged(tmp_path: Path) -> None:
+    made(tmp_path, ("K1", "K8"))
+    (folder,) = tmp_path.glob("records/*/*/*-K8/*")
+    changed_record(folder, status="diverged", seconds=None)
+    steps = plan(TABLE9, "tiny", tmp_path)
+    assert [step.state for step in steps] == ["done", "to do", "to do", "diverged", "to do"]
+    lines = plan_lines(steps, 2)
+    assert lines[3] == "run K8, digits, seed 0: diverged"
+    assert lines[-2] == "1 of 5 done, 1 diverged, not to be tried again"
+    assert lines[-1].startswith("about 48 s left with --jobs 2")
 
 
 @pytest.mark.parametrize(

@@ -96,10 +96,10 @@ def test_a_study_reads_them_seed_by_seed(results: Path) -> None:
     assert {"parameters", "depth", "number of nor_conv_3x3"} <= found.traits.keys()
     tracked = found.tracked()
     assert tracked is not None
-    epochs, merit, true = tracked
+    epochs, merit, places = tracked
     assert epochs.tolist() == [1, 2, 3]
     assert merit.shape == (2, 3, 4)
-    assert true.tolist() == found.true[[0, 3, 6, 9]].tolist()
+    assert places.tolist() == [0, 3, 6, 9]
     first = load_tracked(found.paths[0])
     assert first is not None
     assert merit[0].tolist() == (-first["loss"].astype(float)).tolist()

@@ -64,7 +64,7 @@ def plain(value: object) -> Cell:
 def table_grid(table: Table, values: pd.DataFrame) -> Grid:
     """A study's built table."""
     shown = as_text(table, values)
-    names = list(shown_columns(table, values).values())
+    names = [name for _, name in shown_columns(table, values)]
     rows = [
         [
             Cell(cell, float(value) if isinstance(value, (int, float)) else None)
