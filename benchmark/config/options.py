@@ -98,7 +98,13 @@ def add_seeds(group: argparse._ArgumentGroup, default: int | None, help: str) ->
 
 def add_results(group: argparse._ArgumentGroup) -> None:
     """Options for where images are and where to write."""
-    group.add_argument("--data", type=Path, metavar="DIR", help="folder of the images")
+    group.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        metavar="[DATASET=]DIR",
+        help="folder of the examples; several with the names of their data sets",
+    )
     group.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="output (results)"
     )
@@ -116,7 +122,13 @@ def add_places(parser: argparse.ArgumentParser) -> None:
     places.add_argument(
         "--split", type=Path, metavar="FILE", help=Seldom("published split of the images")
     )
-    places.add_argument("--truth", type=Path, metavar="FILE", help="truth table")
+    places.add_argument(
+        "--truth",
+        type=Path,
+        action="append",
+        metavar="[SPACE=]FILE",
+        help="truth table; several with the names of their search spaces",
+    )
     add_results(places)
 
 

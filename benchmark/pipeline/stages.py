@@ -151,11 +151,21 @@ def cluster_crew(machine: Machine, settings: ClusterSettings) -> Iterator[Crew]:
         UserError: no cluster, or nodes that lack what jobs need; see ``Cluster``.
     """
     given = machine.places
+    data_of_set, truth_of_space = (
+        tuple((name, path.expanduser().resolve()) for name, path in one)
+        for one in (given.data_of_set, given.truth_of_space)
+    )
     places = Places(
         given.results.expanduser().resolve(),
-        *map(_absolute, (given.data, given.truth, given.split, given.tensorboard)),
+        _absolute(given.data),
+        _absolute(given.truth),
+        _absolute(given.split),
+        _absolute(given.tensorboard),
+        data_of_set,
+        truth_of_space,
     )
     paths = [path for path in (places.data, places.truth, places.split) if path is not None]
+    paths += dict(places.data_of_set + places.truth_of_space).values()
     board = Board()
     cluster = Cluster(settings, places.results, paths, code_version, board.show)
     with board, cluster as executor:

@@ -173,7 +173,9 @@ def _load_images(config: RetrainConfig, places: Places) -> ImageData:
         UserError: files missing or damaged, too few images, or none to judge by.
     """
     dataset, num = config.dataset, config.dataset["train_images"]
-    data = dataset.load(DataRequest(folder=places.data, seed=dataset["split_seed"]))
+    data = dataset.load(
+        DataRequest(folder=places.data_for(dataset.name), seed=dataset["split_seed"])
+    )
     if not isinstance(data, ImageData):
         raise UserError(f"networks are retrained on images, which {dataset.name} has none of")
     if num > data.num_train:

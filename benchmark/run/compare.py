@@ -62,7 +62,7 @@ def compare(
         "num_archs": len(target.archs),
         "metrics": summary(merit, true),
         "metrics_by_loss": None if loss is None else summary(-loss, true),
-        "intervals": _intervals(merit, true),
+        "intervals": {name: _interval(name, merit, true) for name in _WITH_INTERVAL},
         "controls": {name: summary(values, true) for name, values in controls.items()},
         "ceiling": _ceiling(space, target, task),
         "also": {
@@ -72,17 +72,13 @@ def compare(
     }
 
 
-def _intervals(
-    merit: npt.NDArray[np.float32], true: npt.NDArray[np.float64]
-) -> dict[str, list[float] | None]:
-    intervals: dict[str, list[float] | None] = {}
-    for name in _WITH_INTERVAL:
-        try:
-            interval = bootstrap_interval(METRICS[name], merit, true, _NUM_RESAMPLES)
-            intervals[name] = list(interval)
-        except UndefinedMetricError:
-            intervals[name] = None
-    return intervals
+def _interval(
+    name: str, merit: npt.NDArray[np.floating[Any]], true: npt.NDArray[np.floating[Any]]
+) -> list[float] | None:
+    try:
+        return list(bootstrap_interval(METRICS[name], merit, true, _NUM_RESAMPLES))
+    except UndefinedMetricError:
+        return None
 
 
 def _ceiling(space: Space, target: Target, task: Task) -> dict[str, Any] | None:
@@ -94,9 +90,13 @@ def _ceiling(space: Space, target: Target, task: Task) -> dict[str, Any] | None:
     scored = [text for text in map(space.to_string, target.archs) if text in first.index]
     if len(scored) < 2:
         return None
-    pair = (task.merit(one.loc[scored].to_numpy(dtype=np.float64)) for one in (second, first))
-    values = summary(*pair)
-    return {**values, "columns": f"{seeds[0]} against {seeds[1]}", "num_archs": len(scored)}
+    pair = [task.merit(one.loc[scored].to_numpy(dtype=np.float64)) for one in (second, first)]
+    return {
+        **summary(*pair),
+        "interval": _interval("kendall_tau_b", *pair),
+        "columns": f"{seeds[0]} against {seeds[1]}",
+        "num_archs": len(scored),
+    }
 
 
 def _also(target: Target) -> list[TruthColumn]:

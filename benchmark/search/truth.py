@@ -71,9 +71,9 @@ class SearchTruth:
             UserError: a table that was named, or is there, cannot be used.
         """
         try:
-            find_truth(config.dataset.name, places.truth, space.name)
+            find_truth(config.dataset.name, places.truth_for(space.name), space.name)
         except UserError:
-            if places.truth is not None:
+            if places.truth_for(space.name) is not None:
                 raise
             return None  # a search needs none
         return cls(load_target(config, places))

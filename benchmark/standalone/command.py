@@ -60,6 +60,8 @@ class StandaloneConfig:
         space: of the architectures; networks trained alone keep running averages.
         fleet: trainings side by side in one process. A matter of speed, and of rounding.
         recipe: how each is trained.
+        train_images: examples of an epoch, the first ones; 0 for all.
+        score_images: examples to validate on, the first ones; 0 for all.
     """
 
     dataset: str = "digits"
@@ -68,6 +70,8 @@ class StandaloneConfig:
     space: StandaloneSpace = _SPACE
     fleet: int = 16
     recipe: StandaloneRecipe = StandaloneRecipe()
+    train_images: int = 0
+    score_images: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -77,7 +81,7 @@ class StandaloneConfig:
     def read(cls, text: str) -> object:
         """The settings in JSON text as this version writes them; None where it holds none."""
         try:
-            values = json.loads(text)
+            values = {"train_images": 0, "score_images": 0, **json.loads(text)}
             return {**values, "space": StandaloneSpace.from_dict(values["space"]).to_dict()}
         except (ValueError, TypeError, KeyError, AttributeError, UserError):
             return None
@@ -126,10 +130,13 @@ def _drawn(num: int, space: Space) -> list[Arch]:
 
 @cache
 def _examples(
-    dataset: str, data: Path | None, device: torch.device, settings: StandaloneSpace
+    dataset: str, data: Path | None, device: torch.device, settings: StandaloneSpace, num: int
 ) -> tuple[Space, TrainingBatches, ScoringBatches]:
     """Space with the examples' sizes, training and validation examples; once per process."""
     splits = load_splits(dataset, DataRequest(folder=data))
+    if num > splits.num_train:
+        raise UserError(f"--train-images asks for {num} examples, {dataset} has {splits.num_train}")
+    splits = splits.first(num) if num else splits
     return settings.build(splits), splits.training(device), splits.validation(device)
 
 
@@ -142,15 +149,17 @@ def train_fleet(
     """Train architectures, each with its seed; returns their lines of the results file."""
     archs, seeds = [arch for arch, _ in work], [seed for _, seed in work]
     started = time.perf_counter()
-    space, training, validation = _examples(config.dataset, data, device, config.space)
+    space, training, validation = _examples(
+        config.dataset, data, device, config.space, config.train_images
+    )
     task = task_of(space)
     fleet = build_fleet(space, archs, seeds).to(device)
     train_standalone(fleet, training, config.recipe, seeds, task)
     if isinstance(validation, ImageSet):
         size = max(1, _SCORED_TOGETHER // len(work))
-        batches = validation.scoring_batches(size, keep_remainder=True)
+        batches = validation.scoring_batches(size, config.score_images or None, True)
     else:
-        batches = validation.scoring_batches(config.recipe.batch_size)
+        batches = validation.scoring_batches(config.recipe.batch_size, config.score_images or None)
     scores = standalone_scores(fleet, batches, task)
     if not all(map(math.isfinite, scores)):
         raise UserError(
@@ -189,7 +198,14 @@ def make_truth(
     """
     partial_path = to.with_name(to.name + ".partial.jsonl")
     # Once here, so that a download happens once, and fails early, with nothing written.
-    space, _, _ = _examples(config.dataset, data, device, config.space)
+    space, _, validation = _examples(
+        config.dataset, data, device, config.space, config.train_images
+    )
+    if config.score_images > len(validation):
+        raise UserError(
+            f"--score-images asks for {config.score_images} examples, {config.dataset} has "
+            f"{len(validation)} to validate on"
+        )
     results = _load_partial(partial_path, config)
     archs = draw_archs(config.num_archs, space)
     work = [(arch, seed) for arch in archs for seed in range(config.num_seeds)]
@@ -266,7 +282,9 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     """Run the program; returns the table made."""
     recipe = StandaloneRecipe()
     given = _parser().parse_args(argv)
-    least = {"seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1}
+    least = {
+        "seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1, "train_images": 0, "score_images": 0,
+    }  # fmt: skip
     for name, smallest in least.items():
         if getattr(given, name) < smallest:
             option = "--" + name.replace("_", "-")
@@ -290,6 +308,8 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
             learning_rate=given.learning_rate,
             gradient_clip=given.gradient_clip,
         ),
+        train_images=given.train_images,
+        score_images=given.score_images,
     )
     device = environment.choose_device(given.device)
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
@@ -329,6 +349,10 @@ def _parser() -> Parser:
         default=recipe.gradient_clip,
         help="largest norm of a network's gradient; recurrent ones want one (0: none)",
     )
+    for name, what in (("train", "of an epoch"), ("score", "to validate on")):
+        parser.add_argument(
+            f"--{name}-images", type=int, default=0, help=f"examples {what}; 0 for all (0)"
+        )
     parser.add_argument(
         "--fleet",
         type=int,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from benchmark.cli.errors import UserError
 from benchmark.config.arch_file import FoundArch
 from benchmark.config.retrain import RetrainConfig, config_of_found
 from benchmark.config.run import RunConfig
@@ -54,6 +55,12 @@ def check_study(study: Study, scale: str, places: Places) -> None:
     check_writable(places.results)
     size, missing = study.size(scale), _missing(study, scale, places.results)
     if study.kind == "rank":
+        spaces = sorted({job.run.space.name for job in missing})
+        if len(spaces) > 1 and places.truth is not None:
+            raise UserError(
+                f"study {study.name} has {len(spaces)} search spaces ({', '.join(spaces)}), and "
+                "--truth FILE is of one; name each with --truth SPACE=FILE"
+            )
         _check_runs([job.run for job in missing], places)
         return
     searches = [job.config for job in missing if isinstance(job.config, SearchConfig)]

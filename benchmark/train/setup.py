@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import numpy.typing as npt
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.parser import one_of
+from benchmark.cli.text import read_path
 from benchmark.config.run import RunConfig
-from benchmark.datasets import Data, DataRequest
+from benchmark.datasets import DATASETS, Data, DataRequest
 from benchmark.train.scalars import checked
 from benchmark.truth.table import TruthColumn, TruthTable, default_column, find_truth
 from kshot_core.sharing import Sharing, Strategy
 from kshot_core.space import Arch, Space
+from kshot_core.spaces import SPACES
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import TrainingBatches
@@ -28,12 +32,22 @@ from kshot_core.training.trainer import Trainer
 from kshot_core.weights.bank import KShot
 from kshot_core.weights.widen import widen_copies
 
+Named = tuple[tuple[str, Path], ...]
+"""Paths by the name of what they are for."""
+
 
 @dataclass(frozen=True)
 class Places:
     """Where a run reads and writes; decides no prediction, so it is no part of the config.
 
-    ``tensorboard`` is where scalars go, None for none; see ``benchmark.train.scalars``.
+    Args:
+        results: what is written, and read again.
+        data: examples of every data set that has no folder of its own.
+        truth: table of every space that has no table of its own.
+        split: published split of the images.
+        tensorboard: where scalars go, None for none; see ``benchmark.train.scalars``.
+        data_of_set: folders of single data sets.
+        truth_of_space: tables of single spaces.
     """
 
     results: Path = Path("results")
@@ -41,16 +55,45 @@ class Places:
     truth: Path | None = None
     split: Path | None = None
     tensorboard: Path | None = None
+    data_of_set: Named = ()
+    truth_of_space: Named = ()
+
+    def data_for(self, dataset: str) -> Path | None:
+        """Where a data set's examples are, if that was said."""
+        return dict(self.data_of_set).get(dataset, self.data)
+
+    def truth_for(self, space: str) -> Path | None:
+        """Where a space's truth table is, if that was said."""
+        return dict(self.truth_of_space).get(space, self.truth)
 
 
 def places_of(given: argparse.Namespace) -> Places:
     """The places that a command line names; a program may lack some of the options.
 
     Raises:
-        UserError: scalars cannot be written.
+        UserError: one is named for a data set or a space that there is not, or scalars cannot be
+            written.
     """
-    found = {name: getattr(given, name, None) for name in ("data", "truth", "split")}
-    return Places(given.results, **found, tensorboard=checked(given.tensorboard))
+    data, data_of_set = _named("--data", getattr(given, "data", None), DATASETS)
+    truth, truth_of_space = _named("--truth", getattr(given, "truth", None), SPACES)
+    split, scalars = getattr(given, "split", None), checked(given.tensorboard)
+    return Places(given.results, data, truth, split, scalars, data_of_set, truth_of_space)
+
+
+def _named(
+    option: str, paths: Sequence[Path] | None, names: Collection[str]
+) -> tuple[Path | None, Named]:
+    """The path for everything, and those with a name before them; the last of each stands."""
+    found: dict[str, Path] = {}
+    for path in paths or ():
+        name, sign, rest = str(path).partition("=")
+        if not (sign and rest) or "/" in name or path.exists():
+            name, own = "", path
+        else:
+            one_of(f"the name in {option} NAME=PATH", name, names)
+            own = read_path(rest)
+        found[name] = own
+    return found.pop("", None), tuple(found.items())
 
 
 @dataclass(frozen=True)
@@ -93,7 +136,7 @@ def load_images(config: RunConfig, places: Places) -> Data:
             to score on.
     """
     request = DataRequest(
-        folder=places.data,
+        folder=places.data_for(config.dataset.name),
         split_file=places.split,
         seed=config.dataset["split_seed"],
     )
@@ -128,7 +171,7 @@ def load_target(config: RunConfig, places: Places) -> Target:
     """
     space = config.space.without_images()
     name, wanted = config.dataset.name, config.ranking
-    table = TruthTable.load(find_truth(name, places.truth, space.name), space)
+    table = TruthTable.load(find_truth(name, places.truth_for(space.name), space.name), space)
     if wanted.truth_column == "default":
         column = default_column(name, table)
     else:

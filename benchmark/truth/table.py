@@ -59,7 +59,24 @@ _DEFAULTS = {
 }
 _NATIVE = "nasbench201"
 """The space of the tables that are found without being named."""
-_EMBEDDED = {"digits": Path(__file__).resolve().parent / "data" / "digits_truth.csv"}
+_DATA = Path(__file__).resolve().parent / "data"
+_EMBEDDED = {
+    (_NATIVE, "digits"): _DATA / "digits_truth.csv",
+    ("darts", "digits"): _DATA / "darts_digits.csv",
+    ("proxyless", "digits"): _DATA / "proxyless_digits.csv",
+    ("darts_ptb", "grammar"): _DATA / "darts_ptb_grammar.csv",
+}
+"""Tables shipped with the package, by space and data set; a .json beside each says how it was made.
+"""
+_PUBLISHED = {
+    _NATIVE: "NAS-Bench-201-v1_1-096897.pth, a NATS-tss-v1_0-3ffb9-simple folder, or a CSV",
+    "nasbench101": "nasbench_only108.tfrecord of github.com/google-research/nasbench, or a CSV",
+    "darts": "darts-cifar10.csv of github.com/matluster/anonymous-2102, NDS's "
+    "DARTS_fix-w-d.json, or a CSV",
+    "proxyless": "proxylessnas.csv of github.com/matluster/anonymous-2102, or a CSV",
+    "darts_ptb": "ptb.csv of github.com/matluster/anonymous-2102, or a CSV",
+}
+"""What tables of a space are imported from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,9 +270,9 @@ def cached_truth(space: str = _NATIVE) -> Path:
 def find_truth(dataset: str, given: Path | None = None, space: str = _NATIVE) -> Path:
     """Find the truth table's file, to be called before any training.
 
-    ``given`` (``--truth FILE``) comes first. ``digits`` then takes the table shipped with the
-    package; every other data set takes ``$KSHOT_TRUTH``, else the user's cache folder. The table of
-    another space than NAS-Bench-201 is the one given, or that in the cache folder.
+    ``given`` (``--truth FILE``) comes first. Then the table of this space and data set that is
+    shipped with the package, as for ``digits``; for NAS-Bench-201 ``$KSHOT_TRUTH``; else the user's
+    cache folder.
 
     Raises:
         UserError: no such file; the message holds the commands that make one.
@@ -263,28 +280,21 @@ def find_truth(dataset: str, given: Path | None = None, space: str = _NATIVE) ->
     place, said = cached_truth(space), "the default place"
     if given is not None:
         place, said = given.expanduser(), "named by --truth"
-    elif space != _NATIVE:
-        pass
-    elif dataset in _EMBEDDED:
-        place, said = _EMBEDDED[dataset], "shipped with the package"
-    elif os.environ.get("KSHOT_TRUTH"):
+    elif (space, dataset) in _EMBEDDED:
+        place, said = _EMBEDDED[space, dataset], "shipped with the package"
+    elif space == _NATIVE and os.environ.get("KSHOT_TRUTH"):
         place, said = Path(os.environ["KSHOT_TRUTH"]).expanduser(), "named by $KSHOT_TRUTH"
     if place.is_file():
         return place
-    if space != _NATIVE:
-        raise UserError(
-            f"no truth table of {space} at {place} ({said}); name one with --truth FILE, or make "
-            f"one from a CSV with: python -m benchmark.truth import SOURCE --to {place}"
-        )
-    recipe = (
-        f"python -m benchmark.standalone --dataset {dataset}"
-        if dataset in _EMBEDDED
-        else f"python -m benchmark.truth import SOURCE --to {place}"
-        " (SOURCE: NAS-Bench-201-v1_1-096897.pth, a NATS-tss-v1_0-3ffb9-simple folder, or a CSV)"
-    )
+    if given is None and (space, dataset) in _EMBEDDED:
+        made = f"python -m benchmark.standalone --space {space} --dataset {dataset}"
+    else:
+        source = _PUBLISHED.get(space, "a CSV")
+        made = f"python -m benchmark.truth import SOURCE --to {place} (SOURCE: {source})"
+    named = "FILE" if space == _NATIVE else f"{space}=FILE"
     raise UserError(
-        f"no truth table for {dataset} at {place} ({said}); make one with: {recipe}; "
-        "or name one with --truth FILE"
+        f"no truth table of {space} for {dataset} at {place} ({said}); make one with: {made}; "
+        f"or name one with --truth {named}"
     )
 
 

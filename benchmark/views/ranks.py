@@ -42,11 +42,12 @@ def agreement(runs: pd.DataFrame, metric: str = METRIC) -> float:
 
 def interval(runs: pd.DataFrame, metric: str = METRIC) -> tuple[float, float]:
     """Ends of the bootstrap interval over architectures, averaged over runs; NaN if unknown."""
-    column = runs.get(f"intervals.{metric}")
-    if column is None or column.isna().any() or not len(column):
-        return math.nan, math.nan
-    low, high = np.asarray([json.loads(pair) for pair in column], dtype=np.float64).mean(axis=0)
-    return float(low), float(high)
+    return _mean_ends(runs, f"intervals.{metric}")
+
+
+def agreement_interval(runs: pd.DataFrame) -> tuple[float, float]:
+    """The same of the seeds' agreement in tau-b."""
+    return _mean_ends(runs, "ceiling.interval")
 
 
 def by_loss(runs: pd.DataFrame, metric: str = METRIC) -> Estimate:
@@ -101,3 +102,11 @@ def _over_samples(runs: pd.DataFrame, column: str) -> float:
     """Mean over the distinct samples of architectures: runs on the same one agree exactly."""
     values = np.unique(_known(runs, column))
     return float(values.mean()) if values.size else math.nan
+
+
+def _mean_ends(runs: pd.DataFrame, name: str) -> tuple[float, float]:
+    column = runs.get(name)
+    if column is None or column.isna().any() or not len(column):
+        return math.nan, math.nan
+    low, high = np.asarray([json.loads(pair) for pair in column], dtype=np.float64).mean(axis=0)
+    return float(low), float(high)

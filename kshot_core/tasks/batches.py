@@ -56,6 +56,10 @@ class TrainingBatches(Protocol):
 class ScoringBatches(Protocol):
     """What architectures are scored on."""
 
+    def __len__(self) -> int:
+        """Number of examples."""
+        ...
+
     def scoring_batches(self, batch_size: int, num: int | None = None, /) -> Sequence[Batch]:
         """The first ``num`` examples (None: all) in fixed order, as equal batches."""
         ...

@@ -242,6 +242,6 @@ def test_digits_have_a_table_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_p
     try:
         place = find_truth("digits")
     except UserError as error:
-        assert "python -m benchmark.standalone --dataset digits" in str(error)
+        assert "python -m benchmark.standalone --space nasbench201 --dataset digits" in str(error)
     else:
         assert place.name == "digits_truth.csv"

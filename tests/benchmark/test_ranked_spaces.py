@@ -37,7 +37,10 @@ def test_a_csv_of_another_space_is_imported_to_a_place_of_its_own(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("KSHOT_TRUTH", str(tmp_path / "of_another_space.csv"))
-    with pytest.raises(UserError, match="no truth table of nasbench_macro at"):
+    with pytest.raises(
+        UserError,
+        match=r"no truth table of nasbench_macro for cifar10 at .*--truth nasbench_macro=FILE",
+    ):
         find_truth("cifar10", None, "nasbench_macro")
     table = truth_command(["import", str(write_source(tmp_path / "macro.csv"))])
     place = find_truth("cifar10", None, "nasbench_macro")

@@ -158,7 +158,10 @@ def test_wrong_options_are_one_clear_line(options: list[str], message: str) -> N
 
 
 WRONG_FILES = {
-    "no truth table": (["--truth", "nowhere.csv"], "no truth table for digits at nowhere.csv"),
+    "no truth table": (
+        ["--truth", "nowhere.csv"],
+        "no truth table of nasbench201 for digits at nowhere.csv",
+    ),
     "unknown column": (["--truth-column", "digits/valid/9ep/mean"], "digits/valid/1ep/mean"),
     "malformed column": (["--truth-column", "accuracy"], "accuracy"),
     "few-shot, K = 8": (["--sharing", "few-shot", "--K", "8"], "K is 2..5, got 8"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -140,6 +141,45 @@ def test_another_space_is_trained_in_its_own_strings(tmp_path: Path) -> None:
     assert again.frame.equals(table.frame)
     account = json.loads(path.with_suffix(".json").read_text())
     assert account["config"]["space"]["stem"] == 4
+
+
+def test_a_table_of_the_first_examples_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    real = standalone.train_standalone
+
+    def watch(fleet: object, examples: object, *rest: object) -> None:
+        seen.append(len(examples))  # type: ignore[arg-type]
+        real(fleet, examples, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(standalone, "train_standalone", watch)
+    config = dataclasses.replace(TINY, num_archs=2, train_images=60, score_images=20)
+    table = make_truth(config, tmp_path / "few.csv", jobs=1)
+    assert seen == [60, 60]
+    # Accuracies on 20 images are multiples of 5 %.
+    values = table.frame.iloc[:, 1:].to_numpy() / 5
+    assert values == pytest.approx(values.round())
+    account = json.loads((tmp_path / "few.json").read_text())
+    assert (account["config"]["train_images"], account["config"]["score_images"]) == (60, 20)
+    common = ["--archs", "2", "--to", str(tmp_path / "more.csv")]
+    with pytest.raises(UserError, match="--train-images asks for 101 examples, digits has 100"):
+        main([*common, "--train-images", "101"])
+    with pytest.raises(UserError, match="--score-images asks for 101 examples, digits has 100"):
+        main([*common, "--score-images", "101"])
+    with pytest.raises(UserError, match="--train-images must be at least 0, got -1"):
+        main([*common, "--train-images", "-1"])
+    assert not list(tmp_path.glob("more*"))
+
+
+def test_results_from_before_there_was_a_choice_of_examples_are_gone_on_with(
+    tmp_path: Path,
+) -> None:
+    whole = make_truth(TINY, tmp_path / "whole.csv", jobs=1)
+    head = TINY.to_dict()
+    del head["train_images"], head["score_images"]
+    (tmp_path / "old.csv.partial.jsonl").write_text(json.dumps(head, sort_keys=True) + "\n")
+    assert make_truth(TINY, tmp_path / "old.csv", jobs=1).frame.equals(whole.frame)
 
 
 def test_architectures_of_a_space_too_large_to_list_are_drawn_once_each() -> None:
