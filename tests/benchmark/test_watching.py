@@ -37,7 +37,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     truth = write_truth(folder / "truth.csv")
     with pytest.MonkeyPatch.context() as patch:
         # As many images as architectures are ranked on here.
-        patch.setattr("benchmark.run.watching._TRACK_IMAGES", 100)
+        patch.setattr("benchmark.run.watching.TRACK_IMAGES", 100)
         for seed in (0, 1):
             run_tiny(tiny(**WATCHED, seed=seed), folder, truth)
     return folder
