@@ -126,7 +126,9 @@ def test_record_says_everything(truth: Path, tmp_path: Path) -> None:
     assert low <= record["metrics"]["kendall_tau_b"] <= high
     (folder,) = tmp_path.glob("records/digits/nasbench201/simplex-K3/*")
     names = {path.name for path in folder.iterdir()}
-    assert names == {"config.json", "log.jsonl", "predictions.npy", "codes.npy", "record.json"}
+    assert names == {
+        "config.json", "log.jsonl", "predictions.npy", "codes.npy", "record.json", "tracked.npy",
+    }  # fmt: skip
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     assert [epoch["epoch"] for epoch in log] == [1, 2, 3]
     assert "kendall_tau_b" in log[1]

@@ -95,7 +95,7 @@ def test_it_is_trained_ranked_by_perplexity_and_reported(
     data = write_all(path)
     assert data.runs["task.higher_is_better"].tolist() == [False]
     table = pd.read_csv(path.parent / "measures.csv").set_index(["name", "score"])
-    tau = table.loc[("K = 2", "accuracy"), "kendall_tau_b"]
+    tau = table.loc[("K = 2", "acc."), "kendall_tau_b"]
     assert tau == pytest.approx(100 * record["metrics"]["kendall_tau_b"])
     assert (path.parent / "scatter.png").is_file()
 
