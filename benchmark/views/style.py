@@ -13,7 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 # Okabe & Ito's palette without black (paper's figures) and without yellow (faint on white).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -98,9 +98,19 @@ def set_title(panel: Axes, *lines: str) -> None:
     panel.set_title("\n".join(textwrap.fill(line, width) for line in lines), fontsize=10)
 
 
-def mean_and_sd(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and sample standard deviation over the first axis; the latter 0 for a single row."""
+def draw_mean(
+    panel: Axes, x: ArrayLike, values: NDArray[np.float64], label: str, look: Style
+) -> None:
+    """A line through the mean of values (N, X) over N, in a band of one sample standard deviation.
+
+    Args:
+        panel: drawn on.
+        x: places (X,).
+        values: a row per run; a single one has no band.
+        label: of the line.
+        look: of ``styles``.
+    """
+    mean = values.mean(axis=0)
     sd = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
-    return values.mean(axis=0), sd
+    panel.plot(x, mean, markersize=4, label=label, **look)
+    panel.fill_between(x, mean - sd, mean + sd, color=look["color"], alpha=0.15, linewidth=0)

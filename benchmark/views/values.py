@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,11 @@ from kshot_core.metrics.bootstrap import Finding
 
 MISSING = "\N{EN DASH}"
 NO_RUN = "no run"
+
+
+def frame_of(lines: Sequence[Mapping[str, object]], columns: Iterable[str]) -> pd.DataFrame:
+    """A row per line, with the lines' own columns; those given where there is no line."""
+    return pd.DataFrame(lines, columns=None if lines else pd.Index(columns))
 
 
 @dataclass(frozen=True)

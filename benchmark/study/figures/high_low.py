@@ -15,7 +15,7 @@ from benchmark.views.style import (
     NEUTRAL,
     FigureUnavailableError,
     add_legend,
-    mean_and_sd,
+    draw_mean,
     panels,
     set_title,
     styles,
@@ -41,12 +41,7 @@ def figure(data: StudyData) -> Figure:
     for panel, dataset in zip(axes, shown, strict=True):
         for row, own in groups(data, dataset):
             sizes, values = _curve(own, "metrics")
-            mean, sd = mean_and_sd(100 * values)
-            look = looks[row.label]
-            panel.plot(sizes, mean, markersize=4, label=row.label, **look)
-            panel.fill_between(
-                sizes, mean - sd, mean + sd, color=look["color"], alpha=0.15, linewidth=0
-            )
+            draw_mean(panel, sizes, 100 * values, row.label, looks[row.label])
         sizes, values = _curve(on(data, dataset), "controls.params")
         if sizes.size:
             panel.plot(

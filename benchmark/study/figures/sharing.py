@@ -14,7 +14,7 @@ from benchmark.views.style import (
     NEUTRAL,
     FigureUnavailableError,
     add_legend,
-    mean_and_sd,
+    draw_mean,
     panels,
     set_title,
     styles,
@@ -63,12 +63,7 @@ def while_training(data: StudyData, only: str = "") -> Figure:
         if trait is not None:
             lines[f"preference for {trait}"] = one.preference(trait)
         for name, values in lines.items():
-            mean, sd = mean_and_sd(100 * values)
-            look = looks[name]
-            panel.plot(one.epochs, mean, markersize=4, label=name, **look)
-            panel.fill_between(
-                one.epochs, mean - sd, mean + sd, color=look["color"], alpha=0.15, linewidth=0
-            )
+            draw_mean(panel, one.epochs, 100 * values, name, looks[name])
         panel.axhline(0, color=NEUTRAL, linewidth=0.8)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("epoch")
@@ -101,13 +96,7 @@ def order(data: StudyData, only: str = "") -> Figure:
         found = order_by_distance(one.predicted, one.true, _live(one))
         enough = found.num >= _FEWEST_PAIRS
         for name, values in zip(names, (found.at_equal_gaps, found.right), strict=True):
-            mean, sd = mean_and_sd(100 * values[:, enough])
-            look = looks[name]
-            distance = found.distance[enough]
-            panel.plot(distance, mean, markersize=4, label=name, **look)
-            panel.fill_between(
-                distance, mean - sd, mean + sd, color=look["color"], alpha=0.15, linewidth=0
-            )
+            draw_mean(panel, found.distance[enough], 100 * values[:, enough], name, looks[name])
         panel.axhline(50, color=NEUTRAL, linewidth=0.8)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_xlabel("sites that differ")

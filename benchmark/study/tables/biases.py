@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmark.study.definition import StudyData
 from benchmark.study.scored import Scored, Values, scored
-from benchmark.views.values import interval_text
+from benchmark.views.values import frame_of, interval_text
 from kshot_core.evaluation.traits import CONVOLUTIONS, DEPTH, FLOPS, PARAMETERS, WIDTH
 from kshot_core.metrics.biases import biases
 from kshot_core.metrics.bootstrap import Finding, findings
@@ -90,4 +90,4 @@ def table(data: StudyData, only: str = "") -> pd.DataFrame:
                     value: Finding = getattr(found, name)
                     line |= {name: 100 * value.value, f"{name}_interval": interval_text(value, 100)}
                 lines.append({**line, "archs": len(one.true), "n": len(one.predicted)})
-    return pd.DataFrame(lines, columns=None if lines else pd.Index([*LABELS, "n"]))
+    return frame_of(lines, [*LABELS, "n"])

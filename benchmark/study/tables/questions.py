@@ -14,7 +14,7 @@ from benchmark.study.scored import Scored, Values, scored
 from benchmark.study.tables.biases import TRAITS
 from benchmark.study.watched import Watched, seeds_spread, watched
 from benchmark.views.ranks import agreement
-from benchmark.views.values import MISSING, interval_text
+from benchmark.views.values import MISSING, frame_of, interval_text
 from kshot_core.metrics.bootstrap import Finding, finding
 from kshot_core.metrics.correlation import Metric, kendall_tau_b
 from kshot_core.metrics.retrieval import (
@@ -98,7 +98,7 @@ def finding_table(data: StudyData, only: str = "") -> pd.DataFrame:
                 "n": len(one.predicted),
             }
         )
-    return pd.DataFrame(lines, columns=None if lines else pd.Index([*FINDING_LABELS, "n"]))
+    return frame_of(lines, [*FINDING_LABELS, "n"])
 
 
 def _found(scores: Values, true: Values, share: float) -> Retrieval | None:
@@ -169,7 +169,7 @@ def training_table(data: StudyData, only: str = "") -> pd.DataFrame:
                 "n": len(one.predicted),
             }
         )
-    return pd.DataFrame(lines, columns=None if lines else pd.Index([*TRAINING_LABELS, "n"]))
+    return frame_of(lines, [*TRAINING_LABELS, "n"])
 
 
 def _while_trained(seen: Watched | None) -> dict[str, object]:
@@ -177,11 +177,11 @@ def _while_trained(seen: Watched | None) -> dict[str, object]:
         blank: dict[str, object] = dict.fromkeys(TRAINING_LABELS, math.nan)
         blank |= {"epochs": MISSING, "better_interval": MISSING}
         return {name: blank[name] for name in list(TRAINING_LABELS)[1:8]}
-    better = seen.better_trained_ranks_better()
+    better, taus = seen.better_trained_ranks_better(), seen.with_truth()
     return {
         "epochs": ", ".join(map(str, (seen.epochs[0], seen.epochs[-1]))),
-        "first": 100 * float(seen.with_truth()[:, 0].mean()),
-        "last": 100 * float(seen.with_truth()[:, -1].mean()),
+        "first": 100 * float(taus[:, 0].mean()),
+        "last": 100 * float(taus[:, -1].mean()),
         "stays": 100 * float(seen.with_last()[:, 0].mean()),
         "better": better.value,
         "better_interval": interval_text(better, decimals=2),
@@ -261,7 +261,7 @@ def space_table(data: StudyData, only: str = "") -> pd.DataFrame:
                 "n": len(one.predicted),
             }
         )
-    return pd.DataFrame(lines, columns=None if lines else pd.Index([*SPACE_LABELS, "n"]))
+    return frame_of(lines, [*SPACE_LABELS, "n"])
 
 
 def mean_tau(scores: Values, true: Values) -> float:

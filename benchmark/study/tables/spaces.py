@@ -13,7 +13,7 @@ from benchmark.study.scored import Scored
 from benchmark.study.spaces import OfSpace, by_space, gain, ranker_of
 from benchmark.study.tables.questions import mean_over_runs
 from benchmark.views.ranks import AGREEMENT, agreement, agreement_interval, steps, tau
-from benchmark.views.values import MISSING, Estimate, interval_text, numbers, text
+from benchmark.views.values import MISSING, Estimate, frame_of, interval_text, numbers, text
 from kshot_core.metrics.bootstrap import Finding, bootstrap_interval
 from kshot_core.metrics.correlation import Metric, UndefinedMetricError, kendall_tau_b, spearman
 
@@ -52,7 +52,7 @@ def table(data: StudyData) -> pd.DataFrame:
     """
     lines = [line for one in by_space(data) for line in _lines(one)]
     columns = [*_LABELS, "tau_sd", "tau_by_score_sd", "spearman_sd", "n"]
-    frame = pd.DataFrame(lines, columns=None if lines else pd.Index(columns))
+    frame = frame_of(lines, columns)
     return frame.drop(columns="paper") if frame["paper"].isna().all() else frame
 
 
