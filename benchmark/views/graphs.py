@@ -149,11 +149,15 @@ def middle(start: Place, end: Place, bow: float) -> Place:
 
 def laid_out(graph: Graph) -> list[Place]:
     """Nodes in a line, so that arcs above and below it pass by all others."""
-    places, x = [(0.0, 0.0)], 0.0
+    places = [(0.0, 0.0)]
     for before, after in pairwise(graph.nodes):
-        x += max(_STEP, _ARROW + _LETTER * (len(before) + len(after)))
-        places.append((x, 0.0))
+        places.append((places[-1][0] + room(before, after), 0.0))
     return places
+
+
+def room(before: str, after: str) -> float:
+    """Units between two neighbours, so that an arrow fits between their names."""
+    return max(_STEP, _ARROW + _LETTER * (len(before) + len(after)))
 
 
 def bows_of(graph: Graph) -> dict[Edge, float]:

@@ -6,12 +6,13 @@ fragments of SVG, each kept once, and an architecture is a letter for each fragm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
-from benchmark.views.graphs import DEAD, PLAIN, Place, bows_of, extent, laid_out, middle
+from benchmark.views.graphs import DEAD, PLAIN, Place, bows_of, extent, middle, room
 from benchmark.views.style import COLOURS, KINDS, NEUTRAL
 from kshot_core.drawing import Block, Drawable, Drawing, Edge, Graph, Row
 from kshot_core.space import Arch, Space
@@ -72,11 +73,15 @@ def sketches(space: Space, archs: Sequence[Arch]) -> Sketches:
     """
     numbers: dict[str, int] = {}
     letters, width, height = [], 0.0, 0.0
-    for arch in archs:
-        if isinstance(space, Drawable):
-            parts, wide, high = _fragments(space.drawing(arch))
-        else:
-            parts, wide, high = _boxes(arch)
+    found: Iterator[tuple[list[str], float, float]]
+    if isinstance(space, Drawable):
+        drawings = [space.drawing(arch) for arch in archs]
+        # One distance for all, so that they have fragments in common.
+        step = max(map(_step, drawings))
+        found = (_fragments(drawing, step) for drawing in drawings)
+    else:
+        found = map(_boxes, archs)
+    for parts, wide, high in found:
         # Without a limit: letters go on beyond ASCII.
         own = [numbers.setdefault(part, len(numbers)) for part in parts]
         letters.append("".join(chr(_FIRST + number) for number in own))
@@ -84,21 +89,27 @@ def sketches(space: Space, archs: Sequence[Arch]) -> Sketches:
     return Sketches(width, height, tuple(numbers), tuple(letters))
 
 
-def _fragments(drawing: Drawing) -> tuple[list[str], float, float]:
+def _step(drawing: Drawing) -> float:
+    """Units between two neighbours that a drawing's longest names need."""
+    graphs = () if isinstance(drawing, Row) else drawing
+    return max((room(*pair) for graph in graphs for pair in pairwise(graph.nodes)), default=0.0)
+
+
+def _fragments(drawing: Drawing, step: float) -> tuple[list[str], float, float]:
     """The fragments of a drawing in the order they lie, its width and its height."""
     if isinstance(drawing, Row):
         return _row(drawing)
     parts, left, height = list[str](), 0.0, 0.0
     for graph in drawing:
-        own, wide, high = _graph(graph, left)
+        own, wide, high = _graph(graph, left, step)
         parts += own
         left, height = left + wide, max(height, high)
     return parts, left, height
 
 
-def _graph(graph: Graph, left: float) -> tuple[list[str], float, float]:
+def _graph(graph: Graph, left: float, step: float) -> tuple[list[str], float, float]:
     """A cell: edges, then nodes on top of them."""
-    places = graph.places or laid_out(graph)
+    places = graph.places or [(step * node, 0.0) for node in range(len(graph.nodes))]
     bows = bows_of(graph)
     (low_x, low_y), (high_x, high_y) = extent(graph, places)
     height = _UNIT * (high_y - low_y) + 2 * _EDGE
