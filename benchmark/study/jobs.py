@@ -42,6 +42,12 @@ class Job:
         return self.config.run if isinstance(self.config, SearchConfig) else self.config
 
     @property
+    def seeds(self) -> str:
+        """The seed, and that of a search where it is not the first of its supernet."""
+        again = self.config.search_seed if isinstance(self.config, SearchConfig) else 0
+        return f"seed {self.seed}, search seed {again}" if again else f"seed {self.seed}"
+
+    @property
     def dataset(self) -> str:
         """The data set."""
         if isinstance(self.config, NamedScores):
