@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from benchmark.study.definition import Picture, Row, Size, Study, StudyData, Table, of_row
 from benchmark.study.dots import draw_dots
 from benchmark.study.paired import Difference
+from benchmark.study.studies._digits import BALANCED
 from benchmark.study.studies.table9 import SIZES as TABLE9
 from benchmark.views.style import FigureUnavailableError, panels, set_title
 from benchmark.views.values import Estimate
@@ -154,6 +155,7 @@ STUDY = Study(
             "quick",
             "digits",
             {
+                **BALANCED,
                 "epochs": 1,
                 "train_images": 6400,
                 "population": 4,
