@@ -62,6 +62,7 @@ _NATIVE = "nasbench201"
 _DATA = Path(__file__).resolve().parent / "data"
 _EMBEDDED = {
     (_NATIVE, "digits"): _DATA / "digits_truth.csv",
+    ("nasbench101", "digits"): _DATA / "nasbench101_digits.csv",
     ("darts", "digits"): _DATA / "darts_digits.csv",
     ("proxyless", "digits"): _DATA / "proxyless_digits.csv",
     ("darts_ptb", "grammar"): _DATA / "darts_ptb_grammar.csv",
