@@ -232,6 +232,7 @@ def test_runs_in_lockstep_predict_what_they_do_alone(truth: Path, tmp_path: Path
     options = ["--epochs", "1", "--train-images", "200", "--batch-size", "50", "--channels", "4"]
     options += ["--score-images", "100", "--truth", str(truth), "--K", "1", "3", "--jobs", "1"]
     options += ["--num-groups", "5", "--warmup-epochs", "0", "--seeds", "2"]
+    options += ["--learning-rate", "0.01"]
     losses: dict[str, list[NDArray[np.float32]]] = {}
     for name, flag in {"alone": [], "lockstep": ["--lockstep"]}.items():
         records = run(parse([*options, *flag, "--results", str(tmp_path / name)]))

@@ -54,7 +54,7 @@ STUDY = Study(
             "quick",
             "digits",
             {
-                "epochs": 2, "train_images": 5_000, "archs": 60, "score_images": 250,
+                **BALANCED, "epochs": 2, "train_images": 5_000, "archs": 60, "score_images": 250,
                 "track_every": 0,
             },
         ),
