@@ -7,16 +7,27 @@ from typing import Any
 
 from benchmark.cli.parser import one_of
 
+_DROPOUTS = ("dropout", "dropouth", "dropoutx", "dropouti", "dropoute")
+_TRUTHS_NETWORKS: dict[tuple[str, str], dict[str, Any]] = {
+    ("nasbench201", "digits"): {"channels": 8, "cells": 1},
+    ("nasbench101", "digits"): {"channels": 8, "cells": 1},
+    ("darts", "digits"): {"channels": 4, "layers": 3, "zero": False},
+    ("proxyless", "digits"): {
+        "stages": "8x2/1,16x2/2", "stem": 8, "first": 8, "head": 32, "stem_stride": 1,
+    },
+    ("darts_ptb", "grammar"): {"units": 16, **dict.fromkeys(_DROPOUTS, 0.0)},
+}  # fmt: skip
+"""Space, data set -> the networks that the shipped table is of (``benchmark.truth.table``)."""
+
 
 def quick(dataset: str, space: str) -> dict[str, Any]:
     """A look at the whole pipeline in minutes on a laptop.
 
-    For ``digits`` and NAS-Bench-201 the network is the one its truth was trained with (8 channels,
-    one cell a stage), so predictions and truth are about the same architectures, and paths are
-    strictly fair, five a step: the only sampler that ranked above counting parameters in so short
-    a training there (study ``protocol``; on CIFAR-10 it did not). Copies get as many weight steps
-    as one does. On other data sets it is a narrow one-cell supernet for a few epochs: good for
-    trying things out, not for publishing.
+    Where a table of stand-alone trainings is shipped, the supernet's networks are those that it is
+    of. On ``digits`` and NAS-Bench-201 paths are strictly fair, five a step: the only sampler that
+    ranked above counting parameters in so short a training there (study ``protocol``; on CIFAR-10
+    it did not). Copies get as many weight steps as one does. On other data sets it is a narrow
+    supernet for a few epochs: good for trying things out, not for publishing.
     """
     settings: dict[str, Any] = {
         "channels": 8,
@@ -28,7 +39,14 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
         "track_archs": 50,
         "track_every": 1,
         "num_seeds": 1,
+        "space": space,
+        **_TRUTHS_NETWORKS.get((space, dataset), {}),
     }
+    if dataset == "grammar":
+        return settings | {
+            "batch_size": 32, "learning_rate": 1.0, "gradient_clip": 0.25, "epochs": 4,
+            "warmup_epochs": 1, "score_images": 512, "score_batch_size": 64,
+        }  # fmt: skip
     if dataset != "digits":
         return settings | {
             "epochs": 4, "warmup_epochs": 1, "archs": 500, "train_images": 10_000,
@@ -39,7 +57,7 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
     }  # fmt: skip
     if space == "nasbench201":
         return settings | {"sampler": "fair", "learning_rate": 0.1, "epochs": 3}
-    return settings | {"sampler": "balanced", "epochs": 6}
+    return settings | {"epochs": 6}
 
 
 def proxy(dataset: str, space: str) -> dict[str, Any]:
