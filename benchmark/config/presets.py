@@ -29,9 +29,10 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
     it did not). Copies get as many weight steps as one does. On other data sets it is a narrow
     supernet for a few epochs: good for trying things out, not for publishing.
     """
+    own = _TRUTHS_NETWORKS.get((space, dataset))
+    network = {"channels": 8, "cells": 1} if own is None else {"space": space, **own}
     settings: dict[str, Any] = {
-        "channels": 8,
-        "cells": 1,
+        **network,
         "batch_size": 64,
         "learning_rate": 0.05,
         "score_images": 1000,
@@ -39,8 +40,6 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
         "track_archs": 50,
         "track_every": 1,
         "num_seeds": 1,
-        "space": space,
-        **_TRUTHS_NETWORKS.get((space, dataset), {}),
     }
     if dataset == "grammar":
         return settings | {
