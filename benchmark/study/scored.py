@@ -125,7 +125,9 @@ def of_runs(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     archs = archs_ranked(space, paths[0], tables[0]["index"])
     if archs is None:
         return None
-    sign = -1.0 if first.get("task.higher_is_better") is False else 1.0
+    # numpy's False where every record says which way is better, which no `is` compares with.
+    higher = first.get("task.higher_is_better")
+    sign = -1.0 if _known(higher) and not higher else 1.0
     losses = np.stack([one["loss"] for one in tables]).astype(np.float64)
     scores = sign * np.stack([one["accuracy"] for one in tables]).astype(np.float64)
     predicted = scores if np.isnan(losses).any() else -losses
