@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,6 +14,7 @@ from benchmark.cli.errors import UserError
 
 KINDS = ("rank", "search", "search+retrain")
 SCALES = ("tiny", "cpu", "paper")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ class StudyData:
             the folder of the search.
         diverged: (row, seed) of every job that ended in NaN or an exploded loss and stands in no
             frame.
+        worked_out: what ``once`` keeps.
     """
 
     study: Study
@@ -196,6 +198,21 @@ class StudyData:
     searches: pd.DataFrame
     retrained: pd.DataFrame
     diverged: tuple[tuple[str, int], ...] = ()
+    worked_out: dict[Hashable, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def once(self, what: Hashable, make: Callable[[], Value]) -> Value:
+        """What ``make`` returns, for all tables and figures of the page: it is called once.
+
+        Args:
+            what: names it among all that is kept; whoever is given it must not change it.
+            make: works it out of this data.
+        """
+        if what not in self.worked_out:
+            self.worked_out[what] = make()
+        value: Value = self.worked_out[what]
+        return value
 
     @property
     def rows(self) -> tuple[Row, ...]:

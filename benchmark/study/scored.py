@@ -102,7 +102,7 @@ def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
         found
         for dataset in datasets(data)
         for row, runs in groups(data, dataset)
-        if row.name.endswith(only) and (found := of_runs(row, dataset, runs)) is not None
+        if row.name.endswith(only) and (found := of_runs(data, row, dataset, runs)) is not None
     ]
     rows = [one.row.name for one in each]
     return {
@@ -113,8 +113,18 @@ def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
     }
 
 
-def of_runs(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
-    """The runs of a row on a data set; None where it is not known what they scored."""
+def of_runs(data: StudyData, row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
+    """The runs of a row on a data set; None where it is not known what they scored.
+
+    Predictions are read, and traits counted, once for all that is shown of the data.
+
+    Raises:
+        UserError: predictions are damaged, or the runs scored different architectures.
+    """
+    return data.once(("scored", row.name, *runs["path"]), lambda: _read(row, dataset, runs))
+
+
+def _read(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     runs = runs.sort_values("seed")
     first = {str(name): value for name, value in runs.iloc[0].items()}
     paths = tuple(Path(path) for path in runs["path"])

@@ -55,8 +55,17 @@ class OfTrait:
     apart: Finding
 
 
-def of_traits(one: Scored) -> dict[str, OfTrait]:
-    """How a row's rankings go with each trait that varies among its architectures."""
+def of_traits(data: StudyData, one: Scored) -> dict[str, OfTrait]:
+    """How a row's rankings go with each trait that varies among its architectures.
+
+    Args:
+        data: the study's, which keeps what is found for its other tables and figures.
+        one: the row, on a data set.
+    """
+    return data.once(("traits", one.row.name, one.dataset), lambda: _of_traits(one))
+
+
+def _of_traits(one: Scored) -> dict[str, OfTrait]:
     names = list(one.traits)
     if not names:
         return {}
@@ -83,7 +92,7 @@ def table(data: StudyData, only: str = "") -> pd.DataFrame:
     """
     lines = []
     for label, one in scored(data, only).items():
-        for trait, found in of_traits(one).items():
+        for trait, found in of_traits(data, one).items():
             if trait in TRAITS:
                 line: dict[str, object] = {"name": label, "trait": trait}
                 for name in ("errors", "preference", "apart"):
