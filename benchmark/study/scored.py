@@ -113,6 +113,11 @@ def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
     }
 
 
+def shown(label: str, only: str) -> str:
+    """A row's label in a table, without its ranker where the table has one ranker alone."""
+    return label.partition(":")[0] if only else label
+
+
 def of_runs(data: StudyData, row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     """The runs of a row on a data set; None where it is not known what they scored.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -49,9 +50,8 @@ def _found(searches: pd.DataFrame, dataset: str, what: str = "found") -> pd.Seri
 
     Where nothing was searched on a data set, the cells found on another are judged on it.
     """
-    there = searches["config.dataset"] == dataset if len(searches) else []
-    if any(there):
-        own = searches[there]
+    own = searches[searches["config.dataset"] == dataset] if len(searches) else searches
+    if len(own):
         if what == "found":
             return own["best.true"].astype(float)
         if "truth.column" in own:
@@ -82,7 +82,7 @@ def _table(data: StudyData) -> pd.DataFrame:
         line: dict[str, object] = {"method": row.label}
         nums = []
         for dataset in datasets:
-            value = Estimate.of(_found(own, dataset).dropna().to_numpy())
+            value = Estimate.of(_found(own, dataset).dropna().to_numpy(dtype=np.float64))
             line |= {dataset: value.mean, f"{dataset}_sd": value.sd}
             if dataset in _PAPER:
                 line[_PAPER[dataset]] = row.paper.get(dataset, math.nan)
@@ -112,7 +112,8 @@ def _figure(data: StudyData) -> Figure:
     drawing, axes = panels(len(datasets))
     for panel, dataset in zip(axes, datasets, strict=True):
         values = {
-            row.label: _found(of_row(data.searches, row), dataset).to_numpy() for row in data.rows
+            row.label: _found(of_row(data.searches, row), dataset).to_numpy(dtype=np.float64)
+            for row in data.rows
         }
         draw_dots(panel, values, "true accuracy (%), a dot a search")
         for what, style in {"best": ":", "largest": "--"}.items():
