@@ -109,12 +109,13 @@ def _graph(graph: Graph, left: float) -> tuple[list[str], float, float]:
         )
 
     parts = [
-        _edge(edge, places, 0.0 if graph.places else bows[edge], pixel) for edge in graph.edges
+        _edge(edge, graph.nodes, places, 0.0 if graph.places else bows[edge], pixel)
+        for edge in graph.edges
     ]
     kinds = graph.kinds or (0,) * len(graph.nodes)
     for place, name, kind in zip(places, graph.nodes, kinds, strict=True):
         x, y = pixel(place)
-        half = max(_RADIUS, 3.5 * len(name) + 4)
+        half = _half(name)
         colour = KINDS[kind - 1] if kind else "black"
         parts.append(
             f'<rect x="{x - half:g}" y="{y - _RADIUS:g}" width="{2 * half:g}" '
@@ -124,16 +125,35 @@ def _graph(graph: Graph, left: float) -> tuple[list[str], float, float]:
     return parts, _UNIT * (high_x - low_x) + 2 * _EDGE, height
 
 
-def _edge(edge: Edge, places: Sequence[Place], bow: float, pixel: Callable[[Place], Place]) -> str:
+def _half(name: str) -> float:
+    """Half a node's width."""
+    return max(_RADIUS, 3.5 * len(name) + 4)
+
+
+def _rim(name: str, x: float, y: float) -> float:
+    """From a node's middle to where a line begins that leaves it for (x, y) beside it."""
+    half, length = _half(name), max((x**2 + y**2) ** 0.5, 1e-9)
+    if half == _RADIUS:
+        return _RADIUS + 2
+    return length * min(half / max(abs(x), 1e-9), _RADIUS / max(abs(y), 1e-9)) + 2
+
+
+def _edge(
+    edge: Edge,
+    names: Sequence[str],
+    places: Sequence[Place],
+    bow: float,
+    pixel: Callable[[Place], Place],
+) -> str:
     """A curve between two nodes' rims, its tip, and its label."""
     start, end = places[edge.source], places[edge.target]
     (x, y), (to_x, to_y), (at_x, at_y) = pixel(start), pixel(end), pixel(middle(start, end, bow))
     # Of a quadratic curve that passes through its middle.
     bend_x, bend_y = 2 * at_x - (x + to_x) / 2, 2 * at_y - (y + to_y) / 2
-    (x, y), (to_x, to_y) = (
-        _towards(x, y, bend_x, bend_y, _RADIUS + 2),
-        _towards(to_x, to_y, bend_x, bend_y, _RADIUS + 2),
-    )
+    rim = _rim(names[edge.source], bend_x - x, bend_y - y)
+    end_rim = _rim(names[edge.target], bend_x - to_x, bend_y - to_y)
+    x, y = _towards(x, y, bend_x, bend_y, rim)
+    to_x, to_y = _towards(to_x, to_y, bend_x, bend_y, end_rim)
     colour = KINDS[edge.kind - 1] if edge.kind else PLAIN
     line = colour if edge.is_live else DEAD
     dashes = "" if edge.is_there else ' stroke-dasharray="2 4"'
