@@ -82,7 +82,7 @@ def _table(data: StudyData) -> pd.DataFrame:
         line: dict[str, object] = {"method": row.label}
         nums = []
         for dataset in datasets:
-            value = Estimate.of(_found(own, dataset).dropna().to_numpy(dtype=np.float64))
+            value = Estimate.of(np.asarray(_found(own, dataset).dropna(), dtype=np.float64))
             line |= {dataset: value.mean, f"{dataset}_sd": value.sd}
             if dataset in _PAPER:
                 line[_PAPER[dataset]] = row.paper.get(dataset, math.nan)
@@ -112,7 +112,7 @@ def _figure(data: StudyData) -> Figure:
     drawing, axes = panels(len(datasets))
     for panel, dataset in zip(axes, datasets, strict=True):
         values = {
-            row.label: _found(of_row(data.searches, row), dataset).to_numpy(dtype=np.float64)
+            row.label: np.asarray(_found(of_row(data.searches, row), dataset), dtype=np.float64)
             for row in data.rows
         }
         draw_dots(panel, values, "true accuracy (%), a dot a search")
