@@ -43,6 +43,7 @@ class Size:
         dataset: of the rows that name none.
         settings: instead of the preset's, setting -> value; a row's own settings come after them.
         seeds: of each row.
+        search_seeds: in studies that search: of the searches of each supernet.
         rows: names of the rows that are run at this size; None for all. Of the others those with a
             figure of the paper stand in the table without a run.
         more_datasets: on which each row is run as well.
@@ -55,6 +56,7 @@ class Size:
     dataset: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
+    search_seeds: tuple[int, ...] = (0,)
     rows: tuple[str, ...] | None = None
     more_datasets: tuple[str, ...] = ()
     row_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -141,6 +143,10 @@ class Study:
         for scale, size in self.sizes.items():
             if scale not in SCALES:
                 raise ValueError(f"study {self.name}: scale is one of {SCALES}, got {scale!r}")
+            if self.kind == "rank" and size.search_seeds != (0,):
+                raise ValueError(
+                    f"study {self.name}, {scale}: it searches nothing: no search_seeds"
+                )
             unknown = {*(size.rows or ()), *size.row_settings} - {*names}
             if unknown:
                 raise ValueError(f"study {self.name}, {scale}: no row {', '.join(sorted(unknown))}")

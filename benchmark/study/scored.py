@@ -113,6 +113,11 @@ def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
     }
 
 
+def shown(label: str, only: str) -> str:
+    """A row's label in a table, without its ranker where the table has one ranker alone."""
+    return label.partition(":")[0] if only else label
+
+
 def of_runs(data: StudyData, row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     """The runs of a row on a data set; None where it is not known what they scored.
 
@@ -135,7 +140,9 @@ def _read(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     archs = archs_ranked(space, paths[0], tables[0]["index"])
     if archs is None:
         return None
-    sign = -1.0 if first.get("task.higher_is_better") is False else 1.0
+    # numpy's False where every record says which way is better, which no `is` compares with.
+    higher = first.get("task.higher_is_better")
+    sign = -1.0 if _known(higher) and not higher else 1.0
     losses = np.stack([one["loss"] for one in tables]).astype(np.float64)
     scores = sign * np.stack([one["accuracy"] for one in tables]).astype(np.float64)
     predicted = scores if np.isnan(losses).any() else -losses
