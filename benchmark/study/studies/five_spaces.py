@@ -21,7 +21,7 @@ _NAMES = {
     "nasbench_macro": "NAS-Bench-Macro",
 }
 _RANKERS = {
-    "short": ("one-shot, a quarter as long", {"K": 1}),
+    "short": ("one-shot, short", {"K": 1}),
     "one-shot": ("one-shot", {"K": 1}),
     "k-shot": ("K = 4", {"K": 4}),
 }
@@ -154,7 +154,8 @@ STUDY = Study(
             "Paper: second-hand figures of How Does Supernet Help in NAS? for supernets at full "
             "width, trained for 1,000 (the shorter row) and 2,000 epochs on CIFAR-10, of "
             "NAS-Bench-101 on a subset (1Shot1's third space). Here supernets are narrow, images "
-            "small and trainings short; at scale tiny all is on the embedded data.",
+            "small and trainings short, the short row's a quarter of the other's; at scale tiny "
+            "all is on the embedded data.",
             "ProxylessNAS's truth is accuracy on ImageNet, DARTS-PTB's perplexity on Penn "
             "Treebank; at scale cpu their supernets see CIFAR-10 and another text.",
         ),
@@ -164,6 +165,7 @@ STUDY = Study(
             partial(questions.finding_table, only=_LONG),
             questions.FINDING_LABELS,
             questions.FINDING_NOTES,
+            for_programs=questions.FINDING_FOR_PROGRAMS,
         ),
         Table(
             "training",
@@ -171,6 +173,7 @@ STUDY = Study(
             partial(questions.training_table, only=_LONG),
             questions.TRAINING_LABELS,
             questions.TRAINING_NOTES,
+            for_programs=questions.TRAINING_FOR_PROGRAMS,
             decimals=1,
             formats={"cosine": ".2f"},
         ),
@@ -180,6 +183,8 @@ STUDY = Study(
             partial(questions.space_table, only=_LONG),
             questions.SPACE_LABELS,
             questions.SPACE_NOTES,
+            decimals=1,
+            for_programs=questions.SPACE_FOR_PROGRAMS,
         ),
         Table(
             "biases",
@@ -188,6 +193,7 @@ STUDY = Study(
             biases.LABELS,
             biases.NOTES,
             decimals=1,
+            for_programs=biases.FOR_PROGRAMS,
         ),
         Table(
             "supernets",
