@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -48,6 +49,13 @@ SEARCH = [
     "--generations", "2", "--checkpoint-seconds", "1000",
 ]  # fmt: skip
 RETRAIN = [*COMMON, "--test-images", "100", "--epochs", "2", "--batch-size", "40"]
+WORDS = ["the", "cat", "a", "dog", "sat", "on", "ran", "to", "the", "mat", "a", "tree"]
+STREAM = [
+    "--device", "cpu", "--space", "darts_ptb", "--units", "4", "--dataset", "text", "--K", "1",
+    "--epochs", "2", "--batch-size", "8", "--learning-rate", "2", "--score-images", "0",
+    "--score-batch-size", "2", "--population", "2", "--parents", "1", "--generations", "1",
+    "--checkpoint-seconds", "1000", "--train-images", "0",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ SCENARIOS = {
     # In the second generation, the first of three rounds.
     "scoring": Scenario(search, SEARCH, scoring, "score_one", 1, 3, signal.SIGINT),
     "scoring, by the first": Scenario(search, SEARCH, scoring, "score_one", 0, 4, signal.SIGTERM),
+    # Which carries the state of its sequences from batch to batch.
+    "a text": Scenario(search, STREAM, Trainer, "_weight_step", 1, 3, signal.SIGTERM),
     "retraining": Scenario(retrain, RETRAIN, Retraining, "_step", 1, 3, signal.SIGTERM),
 }
 
@@ -131,6 +141,8 @@ def run(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     argv = [*scenario.options, "--results", str(results)]
+    if scenario.options is STREAM:
+        argv += ["--data", str(folder / "a.txt")]
     if scenario.program is retrain:
         argv += ["--arch", str(folder / "arch.json")]
     processes = []
@@ -171,6 +183,7 @@ def main() -> None:
     # Importing a compiler, once.
     torch.optim.SGD([torch.zeros(1)], 0.1)
     write_arch(root / "arch.json")
+    (root / "a.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=5000)))
     wanted: dict[tuple[str, ...], dict[str, bytes]] = {}
     told = {}
     for name in names:

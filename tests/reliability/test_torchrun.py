@@ -27,6 +27,7 @@ SAVED = {
     # All of the first generation, and one architecture by each process.
     "scoring": {"scored": 5 + 2},
     "scoring, by the first": {"scored": 5 + 2},
+    "a text": {"batches": 8},
     "retraining": {"batches": 8},
 }
 
