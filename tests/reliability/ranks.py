@@ -25,6 +25,7 @@ import torch
 from retrainings import SPACE_OPTIONS, write_arch
 
 from benchmark.cli.errors import exit_with
+from benchmark.datasets import DataRequest, load_splits
 from benchmark.records.sealed import load_tensors
 from benchmark.retrain.command import main as retrain
 from benchmark.search import scoring
@@ -87,7 +88,7 @@ SCENARIOS = {
     "simplex step": Scenario(search, SEARCH, Trainer, "_simplex_step", 0, 2, signal.SIGINT),
     # In the second generation, the first of three rounds.
     "scoring": Scenario(search, SEARCH, scoring, "score_one", 1, 3, signal.SIGINT),
-    "scoring, by the first": Scenario(search, SEARCH, scoring, "score_one", 0, 4, signal.SIGTERM),
+    "scoring by the first": Scenario(search, SEARCH, scoring, "score_one", 0, 4, signal.SIGTERM),
     # Which carries the state of its sequences from batch to batch.
     "a text": Scenario(search, STREAM, Trainer, "_weight_step", 1, 3, signal.SIGTERM),
     "retraining": Scenario(retrain, RETRAIN, Retraining, "_step", 1, 3, signal.SIGTERM),
@@ -180,8 +181,9 @@ def main() -> None:
     """Print what became of each scenario."""
     root, names = Path(sys.argv[1]), sys.argv[2].split(",")
     torch.set_num_threads(1)
-    # Importing a compiler, once.
+    # Once what every fork would do again: importing a compiler, drawing images.
     torch.optim.SGD([torch.zeros(1)], 0.1)
+    load_splits("digits", DataRequest())
     write_arch(root / "arch.json")
     (root / "a.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=5000)))
     wanted: dict[tuple[str, ...], dict[str, bytes]] = {}
