@@ -74,7 +74,8 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
     An architecture that comes without its space is one of the small spaces that the presets of
     ``benchmark.run`` and ``benchmark.search`` use.
     """
-    whole = presets.small(dataset) if space == "mobilenetv2" else presets.quick(dataset)
+    made = presets.small if space == "mobilenetv2" else presets.quick
+    whole = made(dataset, space)
     kept = {*StandaloneSpace.settings(space), *RetrainingData.settings(dataset)} - {"train_images"}
     return {name: value for name, value in whole.items() if name in kept} | {
         "train_images": 20_000 if dataset == "digits" else 0,

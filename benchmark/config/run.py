@@ -195,7 +195,8 @@ def run_config(
         UserError: no such preset, no such setting, or settings that cannot work.
     """
     wanted = {"dataset": dataset, **offered, **settings}
-    values = RunConfig.fitting({"dataset": dataset, **preset(name, dataset)}, wanted)
+    space = wanted.get("space", RunConfig.space.name)
+    values = RunConfig.fitting({"dataset": dataset, **preset(name, dataset, space)}, wanted)
     if "epochs" in wanted and "warmup_epochs" in values:
         values["warmup_epochs"] = min(values["warmup_epochs"], max(0, wanted["epochs"] // 2))
     given = {**settings, "dataset": dataset, "preset": name}

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from benchmark.records.files import sha256
 from benchmark.train.setup import Target
-from benchmark.truth.table import TruthColumn
 from kshot_core.metrics.bootstrap import bootstrap_interval
 from kshot_core.metrics.correlation import METRICS, summary
 from kshot_core.metrics.ties import UndefinedMetricError
@@ -42,7 +41,7 @@ def compare(
         as the score, None without losses), ``intervals``, ``controls`` (live parameters and
         FLOPs of a space that counts them, live convolutions), ``ceiling`` (two training seeds of
         the truth against each other) and ``also``: the same metrics against other columns, see
-        ``_also``.
+        ``Target.related``.
     """
     true = task.merit(target.values(target.archs))
     live = [space.canonical(arch) for arch in target.archs]
@@ -67,7 +66,7 @@ def compare(
         "ceiling": _ceiling(space, target, task),
         "also": {
             str(column): summary(merit, task.merit(target.values(target.archs, column)))
-            for column in _also(target)
+            for column in target.related()
         },
     }
 
@@ -97,21 +96,3 @@ def _ceiling(space: Space, target: Target, task: Task) -> dict[str, Any] | None:
         "columns": f"{seeds[0]} against {seeds[1]}",
         "num_archs": len(scored),
     }
-
-
-def _also(target: Target) -> list[TruthColumn]:
-    """Mean columns of the half-set twin, and of other data sets with the same split and length.
-
-    Supernets of ``cifar10`` train on ``cifar10-valid``. Against another data set's truth the
-    scores say how far a ranking carries over.
-    """
-    own = target.column
-    return [
-        column
-        for column in target.table.columns()
-        if column.run == "mean"
-        and column.epochs == own.epochs
-        and column.trained_on != own.trained_on
-        and (column.trained_on == f"{own.trained_on}-valid" or column.split == own.split)
-        and not target.table.column(column).isna().any()
-    ]

@@ -225,7 +225,7 @@ def _outcome(
     truth: SearchTruth | None,
 ) -> dict[str, Any]:
     """The part of a record that says what was found."""
-    found, space = best(evaluated), folder.space
+    found, space, limits = best(evaluated), folder.space, config.limits()
     chosen: dict[str, Any] = {
         "arch": space.to_string(found.arch),
         "accuracy": found.accuracy,
@@ -235,8 +235,12 @@ def _outcome(
         "number": evaluated.index(found),
         "true": truth.value(space.to_string(found.arch)) if truth else None,
     }
-    optimum = truth.optimum(space, config.limits()) if truth else None
-    return {"best": chosen, "optimum": optimum, "truth": truth.source() if truth else None}
+    return {
+        "best": chosen,
+        "optimum": truth.optimum(space, limits) if truth else None,
+        "judged": truth.judged(chosen["arch"], space, limits) if truth else None,
+        "truth": truth.source() if truth else None,
+    }
 
 
 def _save(

@@ -98,6 +98,41 @@ class SearchTruth:
                 return {"arch": str(text), "true": float(value)}
         return None
 
+    def judged(
+        self, arch: str, space: PricedSpace, limits: Limits
+    ) -> dict[str, dict[str, float | None]]:
+        """What was found beside what takes no search, on this data set and on related ones.
+
+        Args:
+            arch: what was found.
+            space: the space searched.
+            limits: on what it may cost.
+
+        Returns:
+            Column of the truth (its own first) -> true accuracy of ``found``, and of all within
+            the limits that of the ``best``, their ``mean`` (what a random one has on average) and
+            that of the ``largest``, which has most parameters.
+        """
+        within = {str(text): space.from_string(str(text)) for text in self._values.index}
+        within = {text: one for text, one in within.items() if limits.allow(space, one)}
+        largest = max(within, key=lambda text: space.params(space.canonical(within[text])))
+        falling = task_of(space).higher_is_better
+        judged = {}
+        for column in (self._target.column, *self._target.related()):
+            values = self._target.table.column(column)
+            here = values.reindex(list(within)).dropna()
+            true = {
+                "found": values.get(arch),
+                "best": here.max() if falling else here.min(),
+                "mean": here.mean(),
+                "largest": here.get(largest),
+            }
+            judged[str(column)] = {
+                name: None if value is None or math.isnan(value) else float(value)
+                for name, value in true.items()
+            }
+        return judged
+
     def source(self) -> dict[str, str]:
         """Which column of which file."""
         path = self._target.table.path

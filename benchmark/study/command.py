@@ -22,7 +22,7 @@ from benchmark.records.environment import choose_device
 from benchmark.study.definition import SCALES, Study
 from benchmark.study.execute import check_study, run_study, scores_to_make
 from benchmark.study.file import write_study
-from benchmark.study.page import common_text, warning_lines
+from benchmark.study.page import warning_lines
 from benchmark.study.plan import DIVERGED, DONE, TO_DO, Step, plan
 from benchmark.study.render import to_markdown
 from benchmark.study.roofline import roofline_lines
@@ -73,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
         return None
     places = places_of(given)
     check_study(study, given.scale, places)
+    console.print(Text(_found_line(plan(study, given.scale, results), results)), soft_wrap=True)
     for name in scores_to_make(study, given.scale, results):
         made = f"python -m benchmark.run --scores {name}.csv makes their record"
         console.print(Text(f"no scores {name}: {made}"))
@@ -84,8 +85,8 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     table = study.tables[0]
     for line in warning_lines(data):
         console.print(Text(line.replace("**", "")), style="bold", soft_wrap=True)
-    shown = to_markdown(table, table.build(data), common_text(data.common))
-    for line in shown.splitlines():
+    # What all runs have in common stands on the page.
+    for line in to_markdown(table, table.build(data)).splitlines():
         # A table's lines stay whole; its notes are broken between words.
         console.print(Text(line), soft_wrap=line.startswith("|"))
     console.print(Text(study.answer(data)))
@@ -154,6 +155,18 @@ def _check_machine(given: argparse.Namespace) -> None:
         )
 
 
+def _found_line(steps: Sequence[Step], results: Path) -> str:
+    """How much of a study was there before, so that nobody takes it for work done now."""
+    num_done, num = sum(step.state == DONE for step in steps), len(steps)
+    if num_done == 0:
+        return f"{num} jobs to do"
+    what = "all" if num_done == num else f"{num_done} of"
+    return (
+        f"{what} {num} jobs were done before and lie in {results}/; --results DIR does them again "
+        "elsewhere"
+    )
+
+
 def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
     """What is to be run, for a terminal: a line a step, then how many are done and the time left.
 
@@ -164,9 +177,7 @@ def plan_lines(steps: Sequence[Step], jobs: int) -> list[str]:
     lines = []
     for step in steps:
         state = _time(step.seconds) if step.state == TO_DO else step.state
-        lines.append(
-            f"{step.what} {step.job.row}, {step.job.dataset}, seed {step.job.seed}: {state}"
-        )
+        lines.append(f"{step.what} {step.job.row}, {step.job.dataset}, {step.job.seeds}: {state}")
     left = [step for step in steps if step.state == TO_DO]
     num_done, num_lost = (sum(step.state == state for step in steps) for state in (DONE, DIVERGED))
     lost = f", {num_lost} diverged, not to be tried again" if num_lost else ""

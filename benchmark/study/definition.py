@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,6 +14,7 @@ from benchmark.cli.errors import UserError
 
 KINDS = ("rank", "search", "search+retrain")
 SCALES = ("tiny", "cpu", "paper")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Size:
         dataset: of the rows that name none.
         settings: instead of the preset's, setting -> value; a row's own settings come after them.
         seeds: of each row.
+        search_seeds: in studies that search: of the searches of each supernet.
         rows: names of the rows that are run at this size; None for all. Of the others those with a
             figure of the paper stand in the table without a run.
         more_datasets: on which each row is run as well.
@@ -54,6 +56,7 @@ class Size:
     dataset: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
+    search_seeds: tuple[int, ...] = (0,)
     rows: tuple[str, ...] | None = None
     more_datasets: tuple[str, ...] = ()
     row_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -140,6 +143,10 @@ class Study:
         for scale, size in self.sizes.items():
             if scale not in SCALES:
                 raise ValueError(f"study {self.name}: scale is one of {SCALES}, got {scale!r}")
+            if self.kind == "rank" and size.search_seeds != (0,):
+                raise ValueError(
+                    f"study {self.name}, {scale}: it searches nothing: no search_seeds"
+                )
             unknown = {*(size.rows or ()), *size.row_settings} - {*names}
             if unknown:
                 raise ValueError(f"study {self.name}, {scale}: no row {', '.join(sorted(unknown))}")
@@ -179,6 +186,7 @@ class StudyData:
             the folder of the search.
         diverged: (row, seed) of every job that ended in NaN or an exploded loss and stands in no
             frame.
+        worked_out: what ``once`` keeps.
     """
 
     study: Study
@@ -190,6 +198,21 @@ class StudyData:
     searches: pd.DataFrame
     retrained: pd.DataFrame
     diverged: tuple[tuple[str, int], ...] = ()
+    worked_out: dict[Hashable, Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def once(self, what: Hashable, make: Callable[[], Value]) -> Value:
+        """What ``make`` returns, for all tables and figures of the page: it is called once.
+
+        Args:
+            what: names it among all that is kept; whoever is given it must not change it.
+            make: works it out of this data.
+        """
+        if what not in self.worked_out:
+            self.worked_out[what] = make()
+        value: Value = self.worked_out[what]
+        return value
 
     @property
     def rows(self) -> tuple[Row, ...]:

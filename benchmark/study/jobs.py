@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ class Job:
         return self.config.run if isinstance(self.config, SearchConfig) else self.config
 
     @property
+    def seeds(self) -> str:
+        """The seed, and that of a search where it is not the first of its supernet."""
+        again = self.config.search_seed if isinstance(self.config, SearchConfig) else 0
+        return f"seed {self.seed}, search seed {again}" if again else f"seed {self.seed}"
+
+    @property
     def dataset(self) -> str:
         """The data set."""
         if isinstance(self.config, NamedScores):
@@ -53,7 +60,7 @@ class Job:
 
 
 def jobs_of(study: Study, scale: str) -> list[Job]:
-    """All jobs of a study at a scale, in the order of its rows, data sets and seeds.
+    """All jobs of a study at a scale, in the order of its rows, data sets, seeds and searches.
 
     Raises:
         UserError: no such scale, or settings that cannot work.
@@ -69,9 +76,11 @@ def jobs_of(study: Study, scale: str) -> list[Job]:
                 scores = NamedScores(dataset, row.settings["scores"])
                 jobs.append(Job(row.name, 0, scores))
                 continue
-            for seed in size.seeds:
-                config = _config(study.kind, size, dataset, settings | {"seed": seed})
-                jobs.append(Job(row.name, seed, config))
+            for seed, search_seed in product(size.seeds, size.search_seeds):
+                own = settings | {"seed": seed}
+                if study.kind != "rank":
+                    own = {"search_seed": search_seed} | own
+                jobs.append(Job(row.name, seed, _config(study.kind, size, dataset, own)))
     return jobs
 
 

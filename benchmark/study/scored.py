@@ -102,7 +102,7 @@ def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
         found
         for dataset in datasets(data)
         for row, runs in groups(data, dataset)
-        if row.name.endswith(only) and (found := of_runs(row, dataset, runs)) is not None
+        if row.name.endswith(only) and (found := of_runs(data, row, dataset, runs)) is not None
     ]
     rows = [one.row.name for one in each]
     return {
@@ -113,8 +113,23 @@ def scored(data: StudyData, only: str = "") -> dict[str, Scored]:
     }
 
 
-def of_runs(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
-    """The runs of a row on a data set; None where it is not known what they scored."""
+def shown(label: str, only: str) -> str:
+    """A row's label in a table, without its ranker where the table has one ranker alone."""
+    return label.partition(":")[0] if only else label
+
+
+def of_runs(data: StudyData, row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
+    """The runs of a row on a data set; None where it is not known what they scored.
+
+    Predictions are read, and traits counted, once for all that is shown of the data.
+
+    Raises:
+        UserError: predictions are damaged, or the runs scored different architectures.
+    """
+    return data.once(("scored", row.name, *runs["path"]), lambda: _read(row, dataset, runs))
+
+
+def _read(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     runs = runs.sort_values("seed")
     first = {str(name): value for name, value in runs.iloc[0].items()}
     paths = tuple(Path(path) for path in runs["path"])
@@ -125,7 +140,9 @@ def of_runs(row: Row, dataset: str, runs: pd.DataFrame) -> Scored | None:
     archs = archs_ranked(space, paths[0], tables[0]["index"])
     if archs is None:
         return None
-    sign = -1.0 if first.get("task.higher_is_better") is False else 1.0
+    # numpy's False where every record says which way is better, which no `is` compares with.
+    higher = first.get("task.higher_is_better")
+    sign = -1.0 if _known(higher) and not higher else 1.0
     losses = np.stack([one["loss"] for one in tables]).astype(np.float64)
     scores = sign * np.stack([one["accuracy"] for one in tables]).astype(np.float64)
     predicted = scores if np.isnan(losses).any() else -losses

@@ -66,18 +66,22 @@ def ranker_of(row: Row) -> str:
     return row.label.partition(": ")[2]
 
 
-def by_space(data: StudyData) -> Iterator[OfSpace]:
+def by_space(data: StudyData) -> tuple[OfSpace, ...]:
     """Every space of a study that has runs, in the order of its rows.
 
     Raises:
         UserError: predictions are damaged, or runs of a row scored different architectures.
     """
+    return data.once("by_space", lambda: tuple(_by_space(data)))
+
+
+def _by_space(data: StudyData) -> Iterator[OfSpace]:
     rows: dict[str, list[Row]] = {}
     for row in data.rows:
         rows.setdefault(str(row.settings["space"]), []).append(row)
     for name, own in rows.items():
         runs = {row.name: of_row(data.runs, row) for row in own}
-        ranked = [_scored(row, runs[row.name]) for row in own if len(runs[row.name])]
+        ranked = [_scored(data, row, runs[row.name]) for row in own if len(runs[row.name])]
         if ranked:
             yield OfSpace(name, tuple(own), pd.concat(list(runs.values())), tuple(ranked))
 
@@ -93,8 +97,8 @@ def gain(scored: Scored, count: Values) -> Finding:
     return finding(statistic, scored.predicted)
 
 
-def _scored(row: Row, runs: pd.DataFrame) -> Scored:
-    found = of_runs(row, str(runs.iloc[0]["config.dataset"]), runs)
+def _scored(data: StudyData, row: Row, runs: pd.DataFrame) -> Scored:
+    found = of_runs(data, row, str(runs.iloc[0]["config.dataset"]), runs)
     if found is None:
         raise ValueError(f"records of {row.label} do not name their architectures")
     return found

@@ -118,6 +118,23 @@ class Target:
         values = series.loc[[self.table.space.to_string(arch) for arch in archs]]
         return np.asarray(values, dtype=np.float64)
 
+    def related(self) -> list[TruthColumn]:
+        """Mean columns of the half-set twin, and of other data sets with the same split and length.
+
+        Supernets of ``cifar10`` train on ``cifar10-valid``. Against another data set's truth the
+        scores say how far a ranking carries over.
+        """
+        own = self.column
+        return [
+            column
+            for column in self.table.columns()
+            if column.run == "mean"
+            and column.epochs == own.epochs
+            and column.trained_on != own.trained_on
+            and (column.trained_on == f"{own.trained_on}-valid" or column.split == own.split)
+            and not self.table.column(column).isna().any()
+        ]
+
 
 def ranked_space(config: RunConfig, data: Data) -> Space:
     """The search space of a run, for the images it is trained on.

@@ -39,6 +39,9 @@ SOURCE is one of
                                   https://github.com/google-research/nasbench
   DARTS_fix-w-d.json and its like NDS's records of cells, linked at
                                   https://github.com/facebookresearch/nds
+  xgb_v1.0/ and its like          NAS-Bench-301's surrogates, linked at
+                                  https://github.com/automl/nasbench301; asked for the
+                                  cells of --archs by its package, where that is installed
   darts-cifar10.csv               the networks of How Does Supernet Help in NAS?, of
   proxylessnas.csv, ptb.csv       https://github.com/matluster/anonymous-2102; a -seed43
                                   file beside one is read too
@@ -137,13 +140,20 @@ def _ceilings(table: TruthTable) -> Iterator[tuple[str, str, str, str]]:
 def _import(options: argparse.Namespace, console: Console) -> TruthTable:
     to: Path = options.to or cached_truth()
     # Whose a CSV or NDS's records are stands in them; of all else it is known.
-    tells = options.to is None and options.source.name.endswith((*SUFFIXES, ".json"))
+    # A surrogate's folder is one of DARTS.
+    tells = options.to is None and (
+        options.source.name.endswith((*SUFFIXES, ".json")) or options.archs is not None
+    )
     if not tells:
         # Asked before the work: it can take minutes.
         check_target(to, force=options.force)
     with _progress() as report:
         imported: Imported = import_truth(
-            options.source, _renames(options.column), trust=options.trust, report=report
+            options.source,
+            _renames(options.column),
+            archs=options.archs,
+            trust=options.trust,
+            report=report,
         )
     if tells:
         to = cached_truth(imported.table.space.name)
@@ -242,12 +252,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="OLD=NEW",
         help="take a CSV's column OLD under the name NEW; may be given several times",
     )
+    make.add_argument(
+        "--archs",
+        type=Path,
+        metavar="FILE",
+        help="the architectures that NAS-Bench-301's surrogate is asked for, a CSV with a column "
+        "arch",
+    )
     make.add_argument("--force", action="store_true", help="replace FILE if it exists")
     make.add_argument(
         "--trust",
         action="store_true",
-        help="read a .pth whose MD5 is not that of a published file; "
-        "no code in it is run, with or without this",
+        help="read a .pth whose MD5 is not that of a published file (no code in it is run, with or "
+        "without this), or a surrogate (which its package unpickles, and that can run any code)",
     )
     show = commands.add_parser(
         "show",

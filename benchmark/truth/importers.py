@@ -25,7 +25,7 @@ is over the runs an arch has. 12-epoch runs have seeds 111 and 777, 200-epoch on
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from benchmark.truth.five_spaces import import_five_spaces, is_five_spaces
 from benchmark.truth.format import TruthColumn, is_column, to_frame
 from benchmark.truth.imported import NUM_DECIMALS, Imported, sorted_table
 from benchmark.truth.nasbench101 import import_nasbench101
+from benchmark.truth.nasbench301 import import_nasbench301, is_nasbench301
 from benchmark.truth.nds import import_nds
 from benchmark.truth.pickles import Report, check_md5, load_pbz2, load_pth, silent
 from benchmark.truth.ptb import import_ptb, is_ptb
@@ -72,6 +73,7 @@ def import_truth(
     source: Path,
     renames: Mapping[str, str] | None = None,
     *,
+    archs: Path | None = None,
     trust: bool = False,
     report: Report = silent,
 ) -> Imported:
@@ -79,10 +81,11 @@ def import_truth(
 
     Args:
         source: a NAS-Bench-201 ``.pth``, a NATS-Bench topology folder, NAS-Bench-101's
-            ``.tfrecord``, NDS's JSON, a table. Which it is follows from its name, of tables from
-            their columns.
+            ``.tfrecord``, NDS's JSON, a folder of NAS-Bench-301's surrogate, a table. Which it is
+            follows from its name, of folders from their files, of tables from their columns.
         renames: for a CSV, columns to take under another name.
-        trust: read a ``.pth`` whose MD5 is not a published one.
+        archs: for a surrogate, a table of the architectures that it is asked for.
+        trust: read a ``.pth`` whose MD5 is not a published one, or a surrogate, which is pickled.
         report: told of progress.
 
     Raises:
@@ -90,22 +93,34 @@ def import_truth(
     """
     if not source.exists():
         raise UserError(f"no such file or folder: {source}; give the source's path")
-    published: Callable[[Path], Imported] | None = None
-    if source.is_file() and is_table(source):
-        rows = read_rows(source)
-        published = next((read for is_one, read in _TABLES if is_one(rows)), None)
-        if published is None:
-            return import_csv(source, renames or {})
+    if archs is not None and not is_nasbench301(source):
+        raise UserError(f"--archs is what a surrogate is asked for; {source} has its own")
+    if not (source.is_file() and is_table(source)):
+        _refuse_renames(source, renames)
+        return _import_published(source, archs, trust, report)
+    rows = read_rows(source)
+    published = next((read for is_one, read in _TABLES if is_one(rows)), None)
+    if published is None:
+        return import_csv(source, renames or {})
+    _refuse_renames(source, renames)
+    return published(source)
+
+
+def _refuse_renames(source: Path, renames: Mapping[str, str] | None) -> None:
     if renames:
         raise UserError(f"--column renames columns of a CSV; {source} names its columns itself")
-    if published is not None:
-        return published(source)
+
+
+def _import_published(source: Path, archs: Path | None, trust: bool, report: Report) -> Imported:
+    """Read what is no table, by the source's name."""
+    if source.is_dir():
+        if is_nasbench301(source):
+            return import_nasbench301(source, archs, trust=trust, report=report)
+        return import_nats(source, report)
     if source.suffix.lower() == ".tfrecord":
         return import_nasbench101(source, report)
     if source.suffix.lower() == ".json":
         return import_nds(source)
-    if source.is_dir():
-        return import_nats(source, report)
     if source.suffix == ".pth":
         return import_nasbench201(source, trust=trust, report=report)
     hint = ""
@@ -113,7 +128,7 @@ def import_truth(
         hint = "; of NATS-Bench give the unpacked folder NATS-tss-v1_0-3ffb9-simple (tar -xf)"
     raise UserError(
         "a source is NAS-Bench-201-v1_1-096897.pth, a NATS-tss folder, "
-        "nasbench_only108.tfrecord, a .json file of NDS, or a "
+        "nasbench_only108.tfrecord, a .json file of NDS, a folder of NAS-Bench-301, or a "
         f".csv, .tsv or .txt file, packed or not; got {source}{hint}"
     )
 

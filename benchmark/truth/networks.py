@@ -25,6 +25,7 @@ _NETWORKS: dict[tuple[str, str], Space] = {
     ("nasbench201", "cifar10"): NASBench201(),
     ("nasbench201", "digits"): NASBench201(**_NARROW),
     ("darts", "cifar10"): DARTS(),
+    ("darts", "cifar10-40k"): DARTS(channels=32, layers=8),
     ("darts", "digits"): DARTS(channels=4, layers=3, **_DIGITS),
     ("darts_ptb", "penn-treebank"): DARTSPTB(),
     ("darts_ptb", "grammar"): DARTSPTB(units=16, num_classes=72),

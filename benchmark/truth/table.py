@@ -62,6 +62,7 @@ _NATIVE = "nasbench201"
 _DATA = Path(__file__).resolve().parent / "data"
 _EMBEDDED = {
     (_NATIVE, "digits"): _DATA / "digits_truth.csv",
+    ("nasbench101", "digits"): _DATA / "nasbench101_digits.csv",
     ("darts", "digits"): _DATA / "darts_digits.csv",
     ("proxyless", "digits"): _DATA / "proxyless_digits.csv",
     ("darts_ptb", "grammar"): _DATA / "darts_ptb_grammar.csv",
@@ -72,7 +73,7 @@ _PUBLISHED = {
     _NATIVE: "NAS-Bench-201-v1_1-096897.pth, a NATS-tss-v1_0-3ffb9-simple folder, or a CSV",
     "nasbench101": "nasbench_only108.tfrecord of github.com/google-research/nasbench, or a CSV",
     "darts": "darts-cifar10.csv of github.com/matluster/anonymous-2102, NDS's "
-    "DARTS_fix-w-d.json, or a CSV",
+    "DARTS_fix-w-d.json, a folder of NAS-Bench-301's surrogates, or a CSV",
     "proxyless": "proxylessnas.csv of github.com/matluster/anonymous-2102, or a CSV",
     "darts_ptb": "ptb.csv of github.com/matluster/anonymous-2102, or a CSV",
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
+from matplotlib.textpath import TextPath
 
 from benchmark.views.style import KINDS
 from kshot_core.drawing import Edge, Graph
@@ -22,7 +24,14 @@ DEAD = "#cccccc"
 _CELL_INCHES = (3.4, 2.4)
 _UNIT_INCHES = 0.95
 _STEP = 1.2
-"""Units between neighbouring nodes where the places are not the space's."""
+"""Units between neighbouring nodes where the places are not the space's; more for long names."""
+_LETTER, _ARROW = 0.067, 0.58
+"""Units of half a letter's width in ``benchmark.views.sketch``, and of an arrow between two names.
+"""
+_FONT, _PAD, _GAP = 8.0, 0.3, 2.0
+"""Points of a node's name; its margin as a share of them; points between a node and an arrow."""
+_LONG = 4
+"""Letters of a name that has a box and no circle."""
 _WIDEST_INCHES = 12.0
 _BOW = 0.42
 """Height of an arc over nodes that an edge passes by, as a share of its length."""
@@ -70,14 +79,19 @@ def _draw_graph(axes: Axes, graph: Graph) -> None:
     places = graph.places or laid_out(graph)
     passing = bows_of(graph)
     for edge in graph.edges:
-        _draw_edge(axes, edge, places, 0.0 if graph.places else passing[edge])
+        bow = 0.0 if graph.places else passing[edge]
+        rims = [
+            _rim(graph.nodes[node], *_direction(places[node], places[other], sign * bow))
+            for node, other, sign in ((edge.source, edge.target, 1), (edge.target, edge.source, -1))
+        ]
+        _draw_edge(axes, edge, places, bow, (rims[0], rims[1]))
     kinds = graph.kinds or (0,) * len(graph.nodes)
     for (x, y), name, kind in zip(places, graph.nodes, kinds, strict=True):
-        shape = "circle,pad=0.3" if len(name) < 4 else "round,pad=0.3"
+        shape = "circle" if len(name) < _LONG else "round"
         axes.text(
-            x, y, name, fontsize=8, ha="center", va="center",
+            x, y, name, fontsize=_FONT, ha="center", va="center",
             color=KINDS[kind - 1] if kind else "black",
-            bbox={"boxstyle": shape, "facecolor": "#eeeeee", "edgecolor": "black"},
+            bbox={"boxstyle": f"{shape},pad={_PAD}", "facecolor": "#eeeeee", "edgecolor": "black"},
         )  # fmt: skip
     (left, low), (right, high) = extent(graph, places)
     axes.set_xlim(left - 0.5, right + 0.5)
@@ -87,13 +101,31 @@ def _draw_graph(axes: Axes, graph: Graph) -> None:
     axes.set_axis_off()
 
 
-def _draw_edge(axes: Axes, edge: Edge, places: Sequence[Place], bow: float) -> None:
+def _direction(start: Place, end: Place, bow: float) -> Place:
+    """Where an arc leaves its start for, as a vector of length 1."""
+    (x, y), (to_x, to_y) = start, middle(start, end, 2 * bow)
+    length = math.hypot(to_x - x, to_y - y)
+    return (to_x - x) / length, (to_y - y) / length
+
+
+def _rim(name: str, x: float, y: float) -> float:
+    """Points from a node's middle to where an arrow that goes into a direction may begin."""
+    half = _FONT * (0.5 + _PAD)
+    if len(name) < _LONG:
+        return 11.0
+    wide = TextPath((0, 0), name, size=_FONT).get_extents().width / 2 + _FONT * _PAD
+    return min(wide / max(abs(x), 1e-9), half / max(abs(y), 1e-9)) + _GAP
+
+
+def _draw_edge(
+    axes: Axes, edge: Edge, places: Sequence[Place], bow: float, rims: tuple[float, float]
+) -> None:
     start, end = places[edge.source], places[edge.target]
     faint = not edge.is_live
     colour = KINDS[edge.kind - 1] if edge.kind else PLAIN
     axes.add_patch(
         FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=11, shrinkB=11,
+            start, end, arrowstyle="-|>", mutation_scale=11, shrinkA=rims[0], shrinkB=rims[1],
             color=DEAD if faint else colour, linewidth=1.0 if faint else 1.8,
             linestyle="-" if edge.is_there else ":", connectionstyle=f"arc3,rad={-bow}",
         )
@@ -117,7 +149,15 @@ def middle(start: Place, end: Place, bow: float) -> Place:
 
 def laid_out(graph: Graph) -> list[Place]:
     """Nodes in a line, so that arcs above and below it pass by all others."""
-    return [(_STEP * node, 0.0) for node in range(len(graph.nodes))]
+    places = [(0.0, 0.0)]
+    for before, after in pairwise(graph.nodes):
+        places.append((places[-1][0] + room(before, after), 0.0))
+    return places
+
+
+def room(before: str, after: str) -> float:
+    """Units between two neighbours, so that an arrow fits between their names."""
+    return max(_STEP, _ARROW + _LETTER * (len(before) + len(after)))
 
 
 def bows_of(graph: Graph) -> dict[Edge, float]:

@@ -6,12 +6,13 @@ fragments of SVG, each kept once, and an architecture is a letter for each fragm
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Any
 
-from benchmark.views.graphs import DEAD, PLAIN, Place, bows_of, extent, laid_out, middle
+from benchmark.views.graphs import DEAD, PLAIN, Place, bows_of, extent, middle, room
 from benchmark.views.style import COLOURS, KINDS, NEUTRAL
 from kshot_core.drawing import Block, Drawable, Drawing, Edge, Graph, Row
 from kshot_core.space import Arch, Space
@@ -72,11 +73,15 @@ def sketches(space: Space, archs: Sequence[Arch]) -> Sketches:
     """
     numbers: dict[str, int] = {}
     letters, width, height = [], 0.0, 0.0
-    for arch in archs:
-        if isinstance(space, Drawable):
-            parts, wide, high = _fragments(space.drawing(arch))
-        else:
-            parts, wide, high = _boxes(arch)
+    found: Iterator[tuple[list[str], float, float]]
+    if isinstance(space, Drawable):
+        drawings = [space.drawing(arch) for arch in archs]
+        # One distance for all, so that they have fragments in common.
+        step = max(map(_step, drawings))
+        found = (_fragments(drawing, step) for drawing in drawings)
+    else:
+        found = map(_boxes, archs)
+    for parts, wide, high in found:
         # Without a limit: letters go on beyond ASCII.
         own = [numbers.setdefault(part, len(numbers)) for part in parts]
         letters.append("".join(chr(_FIRST + number) for number in own))
@@ -84,21 +89,27 @@ def sketches(space: Space, archs: Sequence[Arch]) -> Sketches:
     return Sketches(width, height, tuple(numbers), tuple(letters))
 
 
-def _fragments(drawing: Drawing) -> tuple[list[str], float, float]:
+def _step(drawing: Drawing) -> float:
+    """Units between two neighbours that a drawing's longest names need."""
+    graphs = () if isinstance(drawing, Row) else drawing
+    return max((room(*pair) for graph in graphs for pair in pairwise(graph.nodes)), default=0.0)
+
+
+def _fragments(drawing: Drawing, step: float) -> tuple[list[str], float, float]:
     """The fragments of a drawing in the order they lie, its width and its height."""
     if isinstance(drawing, Row):
         return _row(drawing)
     parts, left, height = list[str](), 0.0, 0.0
     for graph in drawing:
-        own, wide, high = _graph(graph, left)
+        own, wide, high = _graph(graph, left, step)
         parts += own
         left, height = left + wide, max(height, high)
     return parts, left, height
 
 
-def _graph(graph: Graph, left: float) -> tuple[list[str], float, float]:
+def _graph(graph: Graph, left: float, step: float) -> tuple[list[str], float, float]:
     """A cell: edges, then nodes on top of them."""
-    places = graph.places or laid_out(graph)
+    places = graph.places or [(step * node, 0.0) for node in range(len(graph.nodes))]
     bows = bows_of(graph)
     (low_x, low_y), (high_x, high_y) = extent(graph, places)
     height = _UNIT * (high_y - low_y) + 2 * _EDGE
@@ -109,12 +120,13 @@ def _graph(graph: Graph, left: float) -> tuple[list[str], float, float]:
         )
 
     parts = [
-        _edge(edge, places, 0.0 if graph.places else bows[edge], pixel) for edge in graph.edges
+        _edge(edge, graph.nodes, places, 0.0 if graph.places else bows[edge], pixel)
+        for edge in graph.edges
     ]
     kinds = graph.kinds or (0,) * len(graph.nodes)
     for place, name, kind in zip(places, graph.nodes, kinds, strict=True):
         x, y = pixel(place)
-        half = max(_RADIUS, 3.5 * len(name) + 4)
+        half = _half(name)
         colour = KINDS[kind - 1] if kind else "black"
         parts.append(
             f'<rect x="{x - half:g}" y="{y - _RADIUS:g}" width="{2 * half:g}" '
@@ -124,16 +136,35 @@ def _graph(graph: Graph, left: float) -> tuple[list[str], float, float]:
     return parts, _UNIT * (high_x - low_x) + 2 * _EDGE, height
 
 
-def _edge(edge: Edge, places: Sequence[Place], bow: float, pixel: Callable[[Place], Place]) -> str:
+def _half(name: str) -> float:
+    """Half a node's width."""
+    return max(_RADIUS, 3.5 * len(name) + 4)
+
+
+def _rim(name: str, x: float, y: float) -> float:
+    """From a node's middle to where a line begins that leaves it for (x, y) beside it."""
+    half, length = _half(name), max((x**2 + y**2) ** 0.5, 1e-9)
+    if half == _RADIUS:
+        return _RADIUS + 2
+    return length * min(half / max(abs(x), 1e-9), _RADIUS / max(abs(y), 1e-9)) + 2
+
+
+def _edge(
+    edge: Edge,
+    names: Sequence[str],
+    places: Sequence[Place],
+    bow: float,
+    pixel: Callable[[Place], Place],
+) -> str:
     """A curve between two nodes' rims, its tip, and its label."""
     start, end = places[edge.source], places[edge.target]
     (x, y), (to_x, to_y), (at_x, at_y) = pixel(start), pixel(end), pixel(middle(start, end, bow))
     # Of a quadratic curve that passes through its middle.
     bend_x, bend_y = 2 * at_x - (x + to_x) / 2, 2 * at_y - (y + to_y) / 2
-    (x, y), (to_x, to_y) = (
-        _towards(x, y, bend_x, bend_y, _RADIUS + 2),
-        _towards(to_x, to_y, bend_x, bend_y, _RADIUS + 2),
-    )
+    rim = _rim(names[edge.source], bend_x - x, bend_y - y)
+    end_rim = _rim(names[edge.target], bend_x - to_x, bend_y - to_y)
+    x, y = _towards(x, y, bend_x, bend_y, rim)
+    to_x, to_y = _towards(to_x, to_y, bend_x, bend_y, end_rim)
     colour = KINDS[edge.kind - 1] if edge.kind else PLAIN
     line = colour if edge.is_live else DEAD
     dashes = "" if edge.is_there else ' stroke-dasharray="2 4"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> StudyData:
             place = folder.relative_to(results).as_posix()
             listed.append({"kind": "records", "row": row, "seed": seed, "folder": place})
     return data_of(STUDIES["table9"], "tiny", results, {}, listed)
+
+
+def test_true_scores_are_negated_where_lower_ones_are_better(data: StudyData) -> None:
+    lower = data.runs.assign(**{"task.higher_is_better": False})
+    # As it is read: of numpy's own kind, or Python's where some records do not say it.
+    for runs in (lower, lower.astype({"task.higher_is_better": object})):
+        found = scored(dataclasses.replace(data, runs=runs))
+        for name, one in scored(data).items():
+            np.testing.assert_array_equal(found[name].true, -one.true)
+            np.testing.assert_array_equal(found[name].predicted, one.predicted)
 
 
 def _by_name(table: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.text import Text
 
 from benchmark.cli.errors import UserError
 from benchmark.config.space import SpaceSettings
 from benchmark.views.drawing import draw, draw_all, is_drawable, save_figure
 from benchmark.views.graphs import draw_graphs
-from kshot_core.drawing import Edge, Graph
+from benchmark.views.sketch import sketches
+from kshot_core.drawing import Drawable, Edge, Graph
 from kshot_core.space import Space
 
 BLUE, GREEN, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#999999"
@@ -167,6 +173,54 @@ def test_a_graph_without_places_is_laid_out_so_that_arcs_pass_by_its_nodes() -> 
     assert [axes.get_title() for axes in drawing.axes] == ["a: normal"] * 2
     assert overlapping(drawing) == []
     assert not drawing.legends
+
+
+def inside(node: Text, x: float, y: float) -> bool:
+    """Whether a point lies in a node, which short names have as a circle."""
+    box = node.get_bbox_patch().get_window_extent()
+    if len(node.get_text()) > 3:
+        return bool(box.contains(x, y))
+    middle = (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2
+    return math.dist(middle, (x, y)) < box.width / 2
+
+
+@pytest.mark.parametrize("name", ["darts", "darts_ptb", "nasbench101", "nasbench201"])
+def test_no_arrow_ends_below_a_node(name: str) -> None:
+    settings = SpaceSettings(name)
+    space = settings.without_images()
+    archs = [space.sample(torch.Generator().manual_seed(seed)) for seed in range(3)]
+    drawing = draw(settings, [("", space.to_string(arch)) for arch in archs])
+    assert overlapping(drawing) == []
+    assert isinstance(space, Drawable)
+    graphs = [graph for arch in archs for graph in space.drawing(arch)]
+    for axes, graph in zip(drawing.axes, graphs, strict=True):
+        assert isinstance(graph, Graph)
+        nodes = axes.texts[-len(graph.nodes) :]
+        arrows = [patch for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+        for edge, arrow in zip(graph.edges, arrows, strict=True):
+            points = axes.transData.transform(arrow.get_path().vertices)
+            for node in (edge.source, edge.target):
+                assert not any(inside(nodes[node], *point) for point in points), (name, edge)
+
+
+@pytest.mark.parametrize("name", ["darts_ptb", "nasbench101"])
+def test_no_arrow_of_a_small_drawing_ends_below_a_node(name: str) -> None:
+    space = SpaceSettings(name).without_images()
+    found = sketches(space, [space.sample(torch.Generator().manual_seed(1))]).svg(0, "")
+    nodes = [
+        tuple(float(value) for value in match)
+        for match in re.findall(
+            r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)" rx="13"', found
+        )
+    ]
+    tips = re.findall(r'<path d="M([\d.]+) ([\d.]+)L', found)
+    assert len(nodes) > 4
+    assert len(tips) > 4
+    for x, y in ((float(x), float(y)) for x, y in tips):
+        assert not any(a < x < a + wide and b < y < b + high for a, b, wide, high in nodes)
+    for (x, _, wide, _), (after, *_) in pairwise(nodes):
+        # Room for an arrow between neighbours.
+        assert after - (x + wide) > 15
 
 
 def test_a_space_without_a_drawing_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

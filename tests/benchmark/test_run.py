@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from runs import write_truth
 
 from benchmark.cli.errors import UserError
+from benchmark.config import presets
 from benchmark.config.run import RunConfig, run_config
 from benchmark.records.load import load_predictions
 from benchmark.run.command import main, parse, run
+from benchmark.truth import table
 from kshot_core.sharing import SHARING, OwnWarmup
 
 
@@ -31,6 +33,17 @@ def test_no_option_at_all_is_the_embedded_data_set() -> None:
         ("digits", 1, "one-shot", "quick"),
         ("digits", 8, "simplex", "quick"),
     }
+
+
+def test_quick_supernets_are_of_the_networks_that_the_shipped_tables_are_of() -> None:
+    assert {*presets._TRUTHS_NETWORKS} == {*table._EMBEDDED}
+    for (space, dataset), path in table._EMBEDDED.items():
+        made = json.loads(path.with_suffix(".json").read_text())["config"]
+        # The oldest table's has them beside the others.
+        networks = made["space"] if "space" in made else {k: made[k] for k in ("channels", "cells")}
+        config = run_config("quick", dataset, {"space": space, "K": 1})
+        own = config.space.to_dict()
+        assert {**own, "space": config.space.name} == {**own, **networks}
 
 
 def test_paper_preset_is_the_published_recipe() -> None:
@@ -232,6 +245,7 @@ def test_runs_in_lockstep_predict_what_they_do_alone(truth: Path, tmp_path: Path
     options = ["--epochs", "1", "--train-images", "200", "--batch-size", "50", "--channels", "4"]
     options += ["--score-images", "100", "--truth", str(truth), "--K", "1", "3", "--jobs", "1"]
     options += ["--num-groups", "5", "--warmup-epochs", "0", "--seeds", "2"]
+    options += ["--learning-rate", "0.01"]
     losses: dict[str, list[NDArray[np.float32]]] = {}
     for name, flag in {"alone": [], "lockstep": ["--lockstep"]}.items():
         records = run(parse([*options, *flag, "--results", str(tmp_path / name)]))

@@ -26,6 +26,7 @@ from benchmark.config.space import SpaceSettings
 from benchmark.search.command import main, parse
 from benchmark.search.execute import search_one
 from benchmark.train.setup import Places
+from benchmark.truth.table import TruthTable
 
 TINY: dict[str, Any] = {
     **SPACE,
@@ -197,6 +198,20 @@ def test_nasbench201_is_compared_with_its_truth(tmp_path: Path) -> None:
     assert record["best"]["true"] == float(best["true"])
     assert record["optimum"]["true"] >= max(float(row["true"]) for row in rows)
     assert record["truth"]["column"] == "digits/valid/1ep/mean"
+    table = TruthTable.load(truth)
+    values, space = (
+        table.column("digits/valid/1ep/mean").dropna(),
+        config.run.space.without_images(),
+    )
+    largest = max(table.archs(), key=lambda arch: space.params(space.canonical(arch)))
+    assert record["judged"] == {
+        "digits/valid/1ep/mean": {
+            "found": record["best"]["true"],
+            "best": values.max(),
+            "mean": pytest.approx(values.mean()),
+            "largest": values[space.to_string(largest)],
+        }
+    }
     with pytest.raises(UserError, match="rows are no mobilenetv2 arch"):
         run_tiny(tiny(search_seed=5), tmp_path, truth)
 

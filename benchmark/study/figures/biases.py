@@ -47,7 +47,7 @@ def of_counts(data: StudyData, only: str = "") -> Figure:
     drawing, axes = panels(len(shown), max_columns=2)
     longest = 1
     for panel, (label, one) in zip(axes, shown.items(), strict=True):
-        found = of_traits(one)
+        found = of_traits(data, one)
         names = list(found)
         longest = max(longest, len(names))
         for shift, (kind, colour, marker) in zip(

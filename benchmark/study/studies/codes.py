@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmark.study.definition import Picture, Row, Size, Study, StudyData
 from benchmark.study.figures import codes, rows
 from benchmark.study.ranked import datasets
+from benchmark.study.studies._digits import BALANCED
 from benchmark.study.tables import differences, ranking
 
 
@@ -47,14 +48,14 @@ STUDY = Study(
             "quick",
             "digits",
             {
-                "epochs": 1, "train_images": 10_000, "archs": 60, "score_images": 250,
+                **BALANCED, "epochs": 1, "train_images": 10_000, "archs": 60, "score_images": 250,
                 "track_every": 0,
             },
         ),
         "cpu": Size(
             "quick",
             "digits",
-            {"track_every": 2},
+            {**BALANCED, "track_every": 2},
             seeds=(0, 1, 2, 3, 4),
             # Half the weight steps with one copy, half with five.
             row_settings={"few-shot": {"warmup_epochs": 3}},

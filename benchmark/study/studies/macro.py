@@ -19,6 +19,12 @@ STUDY = Study(
         Row("one-shot", "K = 1", {"K": 1}),
         Row("fixed", "K = 8, fixed 1/K", {"K": 8, "sharing": "fixed"}),
         Row("k-shot", "K = 8", {"K": 8}),
+        # Weights that no batch-norm rescales learn K times slower in copies, unless:
+        Row(
+            "wide",
+            "K = 8, wide, compensated",
+            {"K": 8, "widen_copies": True, "compensate": True, "clip_norm": "merged"},
+        ),
     ),
     sizes={
         # Narrow layers and 16 x 16 pixels: minutes a run on a core.
@@ -27,7 +33,7 @@ STUDY = Study(
             "cifar10",
             {
                 **_COPIES, "space": "nasbench_macro", "stem": 8, "head": 64, "image_size": 16,
-                "batch_size": 128, "learning_rate": 0.1, "epochs": 10, "archs": 500,
+                "batch_size": 128, "learning_rate": 0.1, "epochs": 20, "archs": 500,
                 "score_images": 1000, "track_every": 0,
             },
             seeds=(0, 1, 2, 3, 4),

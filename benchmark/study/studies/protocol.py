@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.study.definition import Picture, Row, Size, Study
 from benchmark.study.figures import rows
+from benchmark.study.studies._digits import BALANCED
 from benchmark.study.tables import differences, ranking
 
 STUDY = Study(
@@ -29,12 +30,12 @@ STUDY = Study(
             "quick",
             "digits",
             {
-                "epochs": 1, "train_images": 5_000, "archs": 60, "score_images": 250,
+                **BALANCED, "epochs": 1, "train_images": 5_000, "archs": 60, "score_images": 250,
                 "track_every": 0,
             },
             rows=("base", "uniform", "narrow"),
         ),
-        "cpu": Size("quick", "digits", {"track_every": 2}, seeds=(0, 1, 2)),
+        "cpu": Size("quick", "digits", {**BALANCED, "track_every": 2}, seeds=(0, 1, 2)),
         "paper": Size(
             "paper",
             "cifar10",

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.study.definition import Picture, Row, Size, Study
 from benchmark.study.figures import rows
+from benchmark.study.studies._digits import BALANCED
 from benchmark.study.tables import differences, ranking
 
 # Algorithm 2 to the letter, but for the length of the warm-up, which the paper states for ImageNet.
@@ -53,11 +54,11 @@ STUDY = Study(
             "quick",
             "digits",
             {
-                "epochs": 2, "train_images": 5_000, "archs": 60, "score_images": 250,
+                **BALANCED, "epochs": 2, "train_images": 5_000, "archs": 60, "score_images": 250,
                 "track_every": 0,
             },
         ),
-        "cpu": Size("quick", "digits", {"track_every": 2}, seeds=(0, 1, 2, 3, 4)),
+        "cpu": Size("quick", "digits", {**BALANCED, "track_every": 2}, seeds=(0, 1, 2, 3, 4)),
         "paper": Size(
             "paper", "cifar10", {}, seeds=tuple(range(5)),
             row_settings={"batch": {"simplex_batch_size": 1024}},

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from benchmark.study.definition import Picture, Row, Size, Study, StudyData, Table, of_row
 from benchmark.study.dots import draw_dots
 from benchmark.study.paired import Difference
-from benchmark.views.style import FigureUnavailableError, panels, set_title
-from benchmark.views.values import estimate, numbers
+from benchmark.study.studies._digits import BALANCED
+from benchmark.study.studies.table9 import SIZES as TABLE9
+from benchmark.views.style import FigureUnavailableError, add_legend, panels, set_title
+from benchmark.views.values import Estimate
 
 _DATASETS = ("cifar10", "cifar100", "imagenet16-120")
-_BEST = "best.true"
 
 
 def _paper(*values: float) -> dict[str, float]:
@@ -24,8 +26,8 @@ def _paper(*values: float) -> dict[str, float]:
 _ROWS = (
     Row("one-shot", "one-shot (SPOS)", {"K": 1}, _paper(93.67, 69.83, 44.71)),
     Row("K-shot", "K-shot, K = 8", {"K": 8}, _paper(94.19, 73.45, 46.53)),
-    Row("one-shot-random", "one-shot, random search", {"K": 1, "method": "random"}),
-    Row("K-shot-random", "K-shot, random search", {"K": 8, "method": "random"}),
+    Row("one-shot-random", "one-shot, random", {"K": 1, "method": "random"}),
+    Row("K-shot-random", "K-shot, random", {"K": 8, "method": "random"}),
 )
 # Of the paper alone: other methods.
 _OTHERS = {
@@ -34,74 +36,122 @@ _OTHERS = {
     "AngleNet": _paper(94.01, 72.96, 45.83),
 }
 _OPTIMUM = _paper(94.37, 73.51, 47.31)
+# What takes no search: a key of a record's ``judged`` -> its label.
+_UNSEARCHED = {
+    "mean": "a random cell",
+    "largest": "most parameters",
+    "best": "optimum",
+}
+_PAPER = {name: f"{name}, paper" for name in _DATASETS}
+
+
+def _found(searches: pd.DataFrame, dataset: str, what: str = "found") -> pd.Series[float]:
+    """True accuracy of what each search found, percent, or of what takes none; by its job.
+
+    Where nothing was searched on a data set, the cells found on another are judged on it.
+    """
+    own = searches[searches["config.dataset"] == dataset] if len(searches) else searches
+    if len(own):
+        if what == "found":
+            return own["best.true"].astype(float)
+        if "truth.column" in own:
+            names = [f"judged.{column}.{what}" for column in own["truth.column"]]
+            values = [
+                own[name].iloc[at] if name in own else math.nan for at, name in enumerate(names)
+            ]
+            return pd.Series(values, own.index, dtype=float)
+        return pd.Series(math.nan, own.index)
+    for name in searches.columns:
+        if str(name).startswith(f"judged.{dataset}/") and str(name).endswith(f".{what}"):
+            return searches[name].astype(float)
+    return pd.Series(dtype=float)
+
+
+def _datasets(data: StudyData) -> list[str]:
+    """What cells are judged on: where the study searches, then where the truth has it as well."""
+    searched = [data.size.dataset, *data.size.more_datasets]
+    others = [name for name in _DATASETS if len(_found(data.searches, name))]
+    return list(dict.fromkeys((*searched, *others)))
 
 
 def _table(data: StudyData) -> pd.DataFrame:
-    found = data.searches.get("config.dataset", pd.Series(dtype=str))
-    sizes = (data.size.dataset, *data.size.more_datasets)
-    datasets = [name for name in sizes if name in set(found)] or [data.size.dataset]
-    rows: list[dict[str, object]] = []
+    datasets = _datasets(data)
+    lines: list[dict[str, object]] = []
     for row in data.rows:
         own = of_row(data.searches, row)
-        cells: dict[str, object] = {"method": row.label}
+        line: dict[str, object] = {"method": row.label}
         nums = []
         for dataset in datasets:
-            here = own[own["config.dataset"] == dataset] if len(own) else own
-            value = estimate(here, _BEST)
-            cells |= {dataset: value.mean, f"{dataset}_sd": value.sd}
-            cells[f"paper {dataset}"] = row.paper.get(dataset, math.nan)
+            value = Estimate.of(np.asarray(_found(own, dataset).dropna(), dtype=np.float64))
+            line |= {dataset: value.mean, f"{dataset}_sd": value.sd}
+            if dataset in _PAPER:
+                line[_PAPER[dataset]] = row.paper.get(dataset, math.nan)
             nums.append(str(value.num))
-        cells["n"] = nums[0] if len(set(nums)) == 1 else ", ".join(nums)
-        rows.append(cells)
-    optimum: dict[str, object] = {"method": "optimum of the table"}
-    for dataset in datasets:
-        here = data.searches[found == dataset] if len(found) else data.searches
-        best = numbers(here, "optimum.true")
-        optimum[dataset] = best[0] if len(best) else math.nan
-        optimum[f"paper {dataset}"] = _OPTIMUM.get(dataset, math.nan)
-    rows.append(optimum)
+        line["n"] = nums[0] if len(set(nums)) == 1 else ", ".join(nums)
+        lines.append(line)
+    for what, label in _UNSEARCHED.items():
+        line = {"method": label}
+        for dataset in datasets:
+            values = _found(data.searches, dataset, what).dropna()
+            line[dataset] = values.iloc[0] if len(values) else math.nan
+        if what == "best":
+            line |= {_PAPER[name]: _OPTIMUM[name] for name in datasets if name in _PAPER}
+        lines.append(line)
     if set(datasets) & set(_DATASETS):
-        rows += [
-            {"method": name, **{f"paper {dataset}": values.get(dataset) for dataset in datasets}}
+        lines += [
+            {"method": name, **{_PAPER[one]: values[one] for one in datasets if one in _PAPER}}
             for name, values in _OTHERS.items()
         ]
-    frame = pd.DataFrame(rows)
-    # A data set that the paper has not has no column of its figures.
-    return frame.drop(columns=[f"paper {name}" for name in datasets if name not in _DATASETS])
+    return pd.DataFrame(lines)
 
 
 def _figure(data: StudyData) -> Figure:
     if data.searches.empty:
         raise FigureUnavailableError("no search of this study is finished yet")
-    datasets = list(dict.fromkeys(data.searches["config.dataset"]))
+    datasets = _datasets(data)
     drawing, axes = panels(len(datasets))
     for panel, dataset in zip(axes, datasets, strict=True):
-        here = data.searches[data.searches["config.dataset"] == dataset]
-        values = {row.label: numbers(of_row(here, row), _BEST) for row in data.rows}
-        draw_dots(panel, values, "true accuracy of the cell found (%), a dot a search")
-        best = numbers(here, "optimum.true")
-        panel.axvline(best[0], color="black", linewidth=1, linestyle=":", label="optimum")
-        panel.legend(fontsize=8, frameon=False)
+        values = {
+            row.label: np.asarray(_found(of_row(data.searches, row), dataset), dtype=np.float64)
+            for row in data.rows
+        }
+        draw_dots(panel, values, "true accuracy (%), a dot a search")
+        for what, style in {"best": ":", "largest": "--"}.items():
+            known = _found(data.searches, dataset, what).dropna()
+            if len(known):
+                panel.axvline(
+                    known.iloc[0], color="black", linewidth=1, linestyle=style,
+                    label=_UNSEARCHED[what],
+                )  # fmt: skip
         set_title(panel, dataset)
+    add_legend(drawing, axes, _UNSEARCHED.values())
     return drawing
 
 
 def _answer(data: StudyData) -> str:
     said = []
-    for dataset in (data.size.dataset, *data.size.more_datasets):
-        values = []
-        for row in data.rows[:2]:
-            own = of_row(data.searches, row)
-            own = own[own["config.dataset"] == dataset] if len(own) else own
-            values.append(dict(zip(own["seed"], numbers(own, _BEST), strict=True)))
-        seeds = sorted(values[0].keys() & values[1].keys())
+    for dataset in _datasets(data):
+        # The searches of one supernet are no independent pairs: they count with their mean.
+        one_shot, k_shot = (
+            _found(own, dataset).groupby(own["seed"]).mean()
+            for own in (of_row(data.searches, row) for row in data.rows[:2])
+        )
+        seeds = sorted({*one_shot.dropna().index} & {*k_shot.dropna().index})
         if seeds:
-            one_shot, k_shot = ([one[seed] for seed in seeds] for one in values)
-            found = Difference.of(k_shot, one_shot)
+            found = Difference.of(k_shot[seeds], one_shot[seeds])
             said.append(f"{dataset}: {found.text('points')}")
     if not said:
         return "Not searched yet."
-    return f"True accuracy of what K-shot finds less what one-shot does: {'; '.join(said)}."
+    answer = f"True accuracy of what K-shot finds less what one-shot does: {'; '.join(said)}."
+    k_shot_row, beside = of_row(data.searches, data.rows[1]), []
+    for dataset in _datasets(data):
+        largest = _found(data.searches, dataset, "largest").dropna()
+        mean = _found(k_shot_row, dataset).mean()
+        if len(largest) and not math.isnan(mean):
+            beside.append(f"{dataset} {largest.iloc[0]:.2f} against {mean:.2f}")
+    if beside:
+        answer += f" Most parameters, no search, against K-shot's mean: {'; '.join(beside)} %."
+    return answer
 
 
 STUDY = Study(
@@ -115,6 +165,7 @@ STUDY = Study(
             "quick",
             "digits",
             {
+                **BALANCED,
                 "epochs": 1,
                 "train_images": 6400,
                 "population": 4,
@@ -123,8 +174,20 @@ STUDY = Study(
                 "score_images": 250,
             },
         ),
+        # On table 9's supernets, which are trained once for both.
         "cpu": Size(
-            "quick", "digits", {"population": 10, "parents": 5, "generations": 6}, seeds=(0, 1, 2)
+            TABLE9["cpu"].preset,
+            TABLE9["cpu"].dataset,
+            {
+                **{
+                    name: value for name, value in TABLE9["cpu"].settings.items() if name != "archs"
+                },
+                "population": 20,
+                "parents": 10,
+                "generations": 10,
+            },
+            seeds=TABLE9["cpu"].seeds,
+            search_seeds=(0, 1),
         ),
         "paper": Size("paper", "cifar10", {}, seeds=tuple(range(10)), more_datasets=_DATASETS[1:]),
     },
@@ -134,10 +197,18 @@ STUDY = Study(
             "table3",
             "True accuracy of the cells found, percent",
             _table,
+            labels={
+                "cifar10": "CIFAR-10",
+                "cifar100": "CIFAR-100",
+                "imagenet16-120": "IN16-120",
+                **dict.fromkeys(_PAPER.values(), "paper"),
+            },
             notes=(
                 "Mean ± sample standard deviation over n searches.",
                 "The accuracy is the truth table's, of the cell that a search chose.",
-                "The optimum is the best that the truth table has.",
+                "Random: as many cells drawn at random, and the one that the supernet puts first.",
+                "A random cell: the mean of the table. The optimum is the best that it has.",
+                "Where the study searches one data set, the others judge the cells found there.",
             ),
         ),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmark.study.definition import Picture, Row, Size, Study, Table
 from benchmark.study.figures import codes, copies, epochs, high_low, scatter
+from benchmark.study.studies._digits import BALANCED
 from benchmark.study.tables import differences, ranking, transfer
 
 # Table 9 of the paper: mean and sd in percent over 10 runs, all 15,625 architectures.
@@ -42,8 +43,8 @@ SIZES = {
         "quick",
         "digits",
         {
-            "epochs": 1, "warmup_epochs": 0, "train_images": 30_000, "archs": 100,
-            "score_images": 500, "track_every": 0, "simplex_every": 4,
+            **BALANCED, "epochs": 1, "train_images": 30_000, "archs": 100,
+            "score_images": 500, "track_every": 0,
         },
         rows=_COPIES,
     ),

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.study.definition import StudyData
-from benchmark.study.scored import Scored, Values, scored
+from benchmark.study.scored import Scored, Values, scored, shown
 from benchmark.views.values import frame_of, interval_text
 from kshot_core.evaluation.traits import CONVOLUTIONS, DEPTH, FLOPS, PARAMETERS, WIDTH
 from kshot_core.metrics.biases import biases
@@ -19,23 +19,23 @@ TRAITS = (PARAMETERS, FLOPS, DEPTH, WIDTH, CONVOLUTIONS)
 LABELS = {
     "name": "",
     "trait": "more",
-    "errors": "with rank errors",
-    "errors_interval": "95 %, errors",
-    "preference": "at equal truth",
-    "preference_interval": "95 %, equal truth",
-    "apart": "ranks at equal count",
-    "apart_interval": "95 %, equal count",
-    "archs": "archs",
+    "errors": "errors",
+    "errors_interval": "95 %",
+    "preference": "preferred",
+    "preference_interval": "95 %",
+    "apart": "ranks",
+    "apart_interval": "95 %",
 }
+FOR_PROGRAMS = ("errors_interval", "archs", "n")
 NOTES = (
     (
-        "Spearman's correlation in percent, by −loss. With rank errors: of predicted less true "
+        "Spearman's correlation in percent, by −loss. Errors: of predicted less true "
         "rank with the count; above 0, more of it is ranked too high. Any noise makes it "
         "negative where more is better, and so it proves no bias by itself."
     ),
     (
-        "At equal truth: partial, of predicted rank and count with the true rank held fixed: "
-        "what is preferred among architectures as good as each other. Mere noise gives 0; a "
+        "Preferred at equal truth: partial, of predicted rank and count with the true rank held "
+        "fixed: what is preferred among architectures as good as each other. Mere noise gives 0; a "
         "truth with noise of its own lifts what goes with quality a little."
     ),
     (
@@ -55,8 +55,17 @@ class OfTrait:
     apart: Finding
 
 
-def of_traits(one: Scored) -> dict[str, OfTrait]:
-    """How a row's rankings go with each trait that varies among its architectures."""
+def of_traits(data: StudyData, one: Scored) -> dict[str, OfTrait]:
+    """How a row's rankings go with each trait that varies among its architectures.
+
+    Args:
+        data: the study's, which keeps what is found for its other tables and figures.
+        one: the row, on a data set.
+    """
+    return data.once(("traits", one.row.name, one.dataset), lambda: _of_traits(one))
+
+
+def _of_traits(one: Scored) -> dict[str, OfTrait]:
     names = list(one.traits)
     if not names:
         return {}
@@ -83,9 +92,9 @@ def table(data: StudyData, only: str = "") -> pd.DataFrame:
     """
     lines = []
     for label, one in scored(data, only).items():
-        for trait, found in of_traits(one).items():
+        for trait, found in of_traits(data, one).items():
             if trait in TRAITS:
-                line: dict[str, object] = {"name": label, "trait": trait}
+                line: dict[str, object] = {"name": shown(label, only), "trait": trait}
                 for name in ("errors", "preference", "apart"):
                     value: Finding = getattr(found, name)
                     line |= {name: 100 * value.value, f"{name}_interval": interval_text(value, 100)}

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.study.definition import StudyData, of_row
-from benchmark.study.scored import Scored, Values, scored
+from benchmark.study.scored import Scored, Values, scored, shown
 from benchmark.study.tables.biases import TRAITS
 from benchmark.study.watched import Watched, seeds_spread, watched
 from benchmark.views.ranks import agreement
@@ -36,37 +36,38 @@ DRAWS = 10
 
 FINDING_LABELS = {
     "name": "",
-    "found_10": "of top 10 % found (%)",
-    "p_10": "p, top 10 %",
-    "found_1": "of top 1 % found (%)",
-    "p_1": "p, top 1 %",
-    "surer": "surer of worst",
-    "surer_interval": "95 %, surer",
-    "pruned": "pruned gains",
-    "pruned_interval": "95 %, pruned",
-    "random": "best of 10 drawn",
-    "archs": "archs",
+    "found_10": "top 10 %",
+    "p_10": "p",
+    "found_1": "top 1 %",
+    "p_1": "p",
+    "surer": "surer",
+    "surer_interval": "95 %",
+    "pruned": "pruned",
+    "pruned_interval": "95 %",
 }
+FINDING_FOR_PROGRAMS = ("p_1", "random", "archs", "n")
 FINDING_NOTES = (
     (
-        "Of top 10 % found: share of the predicted best 10 % that truly are, mean over n seeds; "
-        "as many percent by chance. p: that random drawing finds as many in the seed that finds "
-        "most, n times as large for there being n (hypergeometric, Bonferroni). Top 1 % "
-        "likewise, where there are 100 architectures or more."
+        "Top 10 %: percent of the predicted best 10 % that truly are, mean over seeds; by chance "
+        "as many as the top has. p: that random drawing finds as many in the seed that finds "
+        "most, times the number of seeds (hypergeometric, Bonferroni). Top 1 % likewise, "
+        "where there are 100 architectures or more."
     ),
-    "Surer of worst: precision among the worst 10 % less precision among the best 10 %, in points.",
+    (
+        "Surer of the worst: precision among the worst 10 % less precision among the best 10 %, in "
+        "points."
+    ),
     (
         "Pruned gains: what the best of 10 architectures drawn at random gains in true score, "
         "if they are drawn from the half that the supernet ranks higher; exact, drawn with "
-        "replacement. In the truth's unit (accuracy in points; perplexity lost). Best of 10 "
-        "drawn: from the whole space."
+        "replacement. In the truth's unit (accuracy in points; perplexity lost)."
     ),
     "95 %: bootstrap over architectures and, where there are several, over seeds.",
 )
 
 
 def finding_table(data: StudyData, only: str = "") -> pd.DataFrame:
-    """What each row's ranking is good for: columns ``FINDING_LABELS`` and ``n``, the seeds.
+    """What each row's ranking is good for: ``FINDING_LABELS`` and ``FINDING_FOR_PROGRAMS``.
 
     Args:
         data: the study's.
@@ -74,7 +75,7 @@ def finding_table(data: StudyData, only: str = "") -> pd.DataFrame:
     """
     lines = []
     for label, one in scored(data, only).items():
-        line: dict[str, object] = {"name": label}
+        line: dict[str, object] = {"name": shown(label, only)}
         for share in TOPS:
             each = [_found(scores, one.true, share) for scores in one.predicted]
             known = [found for found in each if found is not None]
@@ -98,7 +99,7 @@ def finding_table(data: StudyData, only: str = "") -> pd.DataFrame:
                 "n": len(one.predicted),
             }
         )
-    return frame_of(lines, [*FINDING_LABELS, "n"])
+    return frame_of(lines, dict.fromkeys([*FINDING_LABELS, *FINDING_FOR_PROGRAMS]))
 
 
 def _found(scores: Values, true: Values, share: float) -> Retrieval | None:
@@ -118,34 +119,35 @@ def mean_over_runs(one: Scored, metric: Metric) -> Finding:
 TRAINING_LABELS = {
     "name": "",
     "epochs": "epochs",
-    "first": "tau, first (%)",
-    "last": "tau, last (%)",
-    "stays": "first with last (%)",
-    "better": "better trained ranks better",
-    "better_interval": "95 %, better",
-    "checkpoints": "noise, epochs (%)",
-    "seeds": "noise, seeds (%)",
-    "cosine": "gradients' cosine",
-    "in_common": "weights shared (%)",
+    "first": "tau, first",
+    "last": "tau, last",
+    "stays": "stays",
+    "better": "better",
+    "better_interval": "95 %",
+    "checkpoints": "epochs",
+    "seeds": "seeds",
+    "cosine": "cosine",
+    "in_common": "shared",
 }
+TRAINING_FOR_PROGRAMS = ("epochs", "better_interval", "n")
 TRAINING_NOTES = (
     (
-        "Tau-b with the truth after the first and the last epoch that was looked at, and of "
-        "these two rankings with each other, on the tracked architectures; by −loss, mean over "
-        "n seeds."
+        "Tau-b in percent with the truth after the first and the last epoch that was looked at "
+        "and, stays, of these two rankings with each other, on the tracked architectures; by "
+        "−loss, mean over seeds."
     ),
     (
-        "Better trained ranks better: Spearman's correlation, over epochs, of the supernet's "
-        "own mean −loss with its tau; mean over seeds with Student's interval."
+        "Better: does a better trained one rank better? Spearman's correlation, over epochs, of "
+        "the supernet's own mean −loss with its tau; mean over seeds."
     ),
     (
-        "Noise, epochs: of the variance of one architecture's −loss the share that is not the "
-        "architecture's but the epoch's, over the last half of the epochs looked at. Noise, "
-        "seeds: the seed's. What moves all scores alike is no noise."
+        "Epochs, seeds: of the variance of one architecture's −loss the percentage that is not "
+        "the architecture's but the epoch's, over the last half of the epochs looked at, or the "
+        "seed's. What moves all scores alike is no noise."
     ),
     (
-        "Gradients' cosine: of two architectures, in the searched weights that both use; "
-        "weights shared: the part of the searched weights of either that both use. Means over "
+        "Cosine: of the gradients of two architectures, in the searched weights that both use; "
+        "shared: the percentage of the searched weights of either that both use. Means over "
         "pairs and seeds."
     ),
 )
@@ -162,7 +164,7 @@ def training_table(data: StudyData, only: str = "") -> pd.DataFrame:
     for label, one in scored(data, only).items():
         lines.append(
             {
-                "name": label,
+                "name": shown(label, only),
                 **_while_trained(watched(one)),
                 "seeds": _percent(seeds_spread(one)),
                 **_gradients(one),
@@ -207,36 +209,30 @@ def _percent(value: float | None) -> float:
 SPACE_LABELS = {
     "name": "",
     "mean": "mean, alone",
-    "sd": "sd",
-    "drawn": "best of 10 drawn",
-    "chosen": "ranked first",
+    "chosen": "first",
     "best": "best",
-    "tau": "tau-b (%)",
+    "tau": "tau-b",
     "count": "best count",
-    "count_tau": "its tau-b (%)",
-    "apart": "tau above count",
-    "apart_interval": "95 %, above",
-    "agreement": "seeds agree (%)",
-    "archs": "archs",
+    "apart": "more",
+    "apart_interval": "95 %",
 }
+SPACE_FOR_PROGRAMS = ("drawn", "count_tau", "agreement", "archs", "n")
 SPACE_NOTES = (
     (
-        "How much is the space and how much the supernet. Mean, sd and best: of what "
+        "How much is the space and how much the supernet. Mean ± sd and best: of what "
         "architectures reach alone (accuracy in percent, or perplexity); drawing one at random "
-        "reaches the mean, ten and taking the truly best the next column. Ranked first: of the "
-        "predicted best one, mean over seeds."
+        "reaches the mean. First: of the predicted best one, mean over seeds."
     ),
     (
         "Best count: which of parameters, FLOPs, depth, width and convolutions ranks best, "
-        "chosen by the truth itself. Tau above count: the supernet's less that one's, in "
-        "points."
+        "chosen by the truth itself. More: the supernet's tau-b less that one's, in points."
     ),
     "95 %: bootstrap over architectures and, where there are several, over the n seeds.",
 )
 
 
 def space_table(data: StudyData, only: str = "") -> pd.DataFrame:
-    """What architectures reach without a ranking, what counting does: ``SPACE_LABELS`` and ``n``.
+    """What architectures reach without a ranking, and what counting does: ``SPACE_LABELS``.
 
     Args:
         data: the study's.
@@ -248,9 +244,9 @@ def space_table(data: StudyData, only: str = "") -> pd.DataFrame:
         runs = of_row(data.runs, one.row)
         lines.append(
             {
-                "name": label,
+                "name": shown(label, only),
                 "mean": abs(float(one.true.mean())),
-                "sd": float(one.true.std(ddof=1)),
+                "mean_sd": float(one.true.std(ddof=1)),
                 "drawn": abs(best_of(one.true, DRAWS)),
                 "chosen": abs(float(np.mean(chosen))),
                 "best": abs(float(one.true.max())),
@@ -261,7 +257,7 @@ def space_table(data: StudyData, only: str = "") -> pd.DataFrame:
                 "n": len(one.predicted),
             }
         )
-    return frame_of(lines, [*SPACE_LABELS, "n"])
+    return frame_of(lines, ["name", "mean", "mean_sd", *SPACE_LABELS, *SPACE_FOR_PROGRAMS])
 
 
 def mean_tau(scores: Values, true: Values) -> float:

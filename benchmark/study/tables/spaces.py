@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -26,12 +27,11 @@ _LABELS = {
     "interval": "95 %",
     "tau_by_score": "by score (%)",
     "spearman": "ρ (%)",
-    "paper": "paper ρ (%)",
-    "archs": "archs",
+    "paper": "paper ρ",
 }
+_FOR_PROGRAMS = ("tau_by_score", "archs")
 _NOTES = (
     "Tau-b, ρ (Spearman): by −loss, mean ± sample standard deviation over n seeds.",
-    "By score: tau-b by accuracy, or by perplexity.",
     "95 %: of tau-b, bootstrap over architectures and, where there are several, over seeds.",
     "Parameters, FLOPs, depth, convolutions: of the truth's own networks, not of narrow paths.",
     "Seed agreement: one seed of the truth as the prediction of another.",
@@ -40,7 +40,7 @@ _NOTES = (
 
 def main_table(name: str, title: str, *notes: str) -> Table:
     """Rank correlations by space, with the study's own notes below."""
-    return Table(name, title, table, _LABELS, (*_NOTES, *notes), decimals=1)
+    return Table(name, title, table, _LABELS, (*_NOTES, *notes), 1, {}, _FOR_PROGRAMS)
 
 
 def table(data: StudyData) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def table(data: StudyData) -> pd.DataFrame:
         ``paper``, in percent; ``interval`` of tau; ``n`` seeds, and ``archs``.
     """
     lines = [line for one in by_space(data) for line in _lines(one)]
-    columns = [*_LABELS, "tau_sd", "tau_by_score_sd", "spearman_sd", "n"]
+    columns = [*_LABELS, "archs", "tau_sd", "tau_by_score_sd", "spearman_sd", "n"]
     frame = frame_of(lines, columns)
     return frame.drop(columns="paper") if frame["paper"].isna().all() else frame
 
@@ -124,65 +124,102 @@ def _agreement(runs: pd.DataFrame) -> dict[str, object]:
     }
 
 
-SUPERNETS_LABELS = {"settings": "of its own", "steps": "weight steps", "truth": "compared with"}
+SUPERNETS_LABELS = {"settings": "of its own", "steps": "weight steps"}
 SUPERNETS_NOTES = (
-    "Of its own: settings that not all spaces have in common. Weight steps: of its rows, in order.",
+    "Of its own: settings that not all spaces have in common, and the column of the truth.",
+    "Weight steps: of its rows, in order.",
 )
 _NOT_SHOWN = {"space", "K", "epochs", "truth_column"}
+_LINE = 58
+"""Most characters of a line of settings."""
 
 
 def supernets(data: StudyData) -> pd.DataFrame:
-    """A line per space: ``settings``, ``steps`` of its rows, ``truth``, the column."""
-    lines = []
+    """What was trained on each space: its settings, in as many lines as they take.
+
+    Returns:
+        Columns ``space``, ``settings``, and ``steps`` of its rows; the first and the last are blank
+        but in a space's first line.
+    """
+    lines: list[dict[str, str]] = []
     for one in by_space(data):
         known = data.study.settings_of(one.ranked[0].row, data.scale)
         own = {name: value for name, value in known.items() if name not in _NOT_SHOWN}
         shared = {*data.size.settings.items()} if data.scale in data.study.sizes else set()
         told = [f"{k.replace('_', ' ')} {text(v)}" for k, v in own.items() if (k, v) not in shared]
-        lines.append(
-            {
-                "space": one.label,
-                "settings": ", ".join(told),
-                "steps": ", ".join(steps(of_row(one.runs, row.row)) for row in one.ranked),
-                "truth": str(one.runs.iloc[0]["truth.column"]),
-            }
-        )
+        told.append(f"against {one.runs.iloc[0]['truth.column']}")
+        first = {
+            "space": one.label,
+            "steps": ", ".join(steps(of_row(one.runs, row.row)) for row in one.ranked),
+        }
+        for line in wrap(", ".join(told), _LINE, break_long_words=False, break_on_hyphens=False):
+            lines.append({"settings": line, **(first or {"space": " ", "steps": " "})})
+            first = {}
     return pd.DataFrame(lines, columns=["space", *SUPERNETS_LABELS])
 
 
 def answer(data: StudyData) -> str:
-    """A sentence per space: what supernets reach, what counting does, and whether they helped."""
-    told = [sentence(one) for one in by_space(data)]
-    return " ".join(told) if told else "No run yet."
+    """On how many spaces a supernet helped, then a sentence per space."""
+    spaces = by_space(data)
+    if not spaces:
+        return "No run yet."
+    helped = [
+        one.label
+        for one in spaces
+        if any(_helps(found) for _, found in _gains(one) if found.num > 1)
+    ]
+    count = f"on {', '.join(helped)}" if helped else "on none"
+    told = " ".join(sentence(one) for one in spaces)
+    return (
+        f"Of {len(spaces)} spaces a supernet ranks better than the best count, beyond its interval "
+        f"and with more than one seed, {count}. {told}"
+    )
 
 
 def sentence(space: OfSpace) -> str:
     """What supernets reach on one space, what the best count does, and what they add to it."""
     true, best = space.ranked[0].true, space.best_count()
-    parts, gains = [], []
+    parts = []
     for one in space.ranked:
         try:
             value = mean_over_runs(one, kendall_tau_b)
         except UndefinedMetricError:
             parts.append(f"{ranker_of(one.row)} undefined")
             continue
-        parts.append(f"{ranker_of(one.row)} {100 * value.value:.1f} % (n = {value.num})")
-        if best is not None:
-            gains.append((ranker_of(one.row), gain(one, best[1])))
-    head = f"{space.label} ({len(true)} archs): tau-b {', '.join(parts)}"
+        parts.append(f"{ranker_of(one.row)} {100 * value.value:.1f}")
+    nums = sorted({len(one.predicted) for one in space.ranked})
+    head = f"{space.label} ({len(true)} archs, n = {', '.join(map(str, nums))}): tau-b in percent "
+    head += ", ".join(parts)
     if best is None:
         return f"{head}; no count varies."
     counted = 100 * kendall_tau_b(best[1], true)
-    said = "; ".join(f"{name} {_told(found)}" for name, found in gains)
-    return f"{head}; {best[0]} {counted:.1f} %. Less that: {said}."
+    said = "; ".join(f"{name} {_told(found)}" for name, found in _gains(space))
+    return f"{head}; {best[0]} {counted:.1f}. Less that: {said}."
+
+
+def _gains(space: OfSpace) -> list[tuple[str, Finding]]:
+    """What each ranker's tau-b has more than the best count's, where both have one."""
+    best, gains = space.best_count(), list[tuple[str, Finding]]()
+    if best is None:
+        return []
+    for one in space.ranked:
+        try:
+            gains.append((ranker_of(one.row), gain(one, best[1])))
+        except UndefinedMetricError:
+            continue
+    return gains
+
+
+def _helps(found: Finding) -> bool:
+    return found.is_sure and found.value > 0
 
 
 def _told(found: Finding) -> str:
-    text = f"{100 * found.value:+.1f} points"
+    text = f"{100 * found.value:+.1f}"
     if not math.isnan(found.low):
-        text += f" (95 % {100 * found.low:+.1f} to {100 * found.high:+.1f})"
+        text += f" ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
     if found.num < 2:
         return f"{text}, one seed: no finding"
     if not found.is_sure:
-        return f"{text}: no telling"
-    return f"{text}: {'helped' if found.value > 0 else 'did worse'}"
+        return f"{text}, no telling"
+    return f"{text}, {'helped' if _helps(found) else 'did worse'}"
