@@ -65,7 +65,7 @@ def test_a_space_is_trained_ranked_searched_drawn_and_reported(name: str, tmp_pa
         scoring = ["--score-images", "0", "--score-batch-size", "2"]
     results = tmp_path / "results"
     training += ["--results", str(results)]
-    space = parse_search(training).config.run.space.without_images()
+    space = parse_search([*training, "--preset", "quick"]).config.run.space.without_images()
     truth = write_truth(tmp_path / "truth.csv", space, dataset)
 
     (supernet,) = train_command([*training, "--seeds", "1", "--jobs", "1", "--track-every", "0"])
@@ -76,7 +76,8 @@ def test_a_space_is_trained_ranked_searched_drawn_and_reported(name: str, tmp_pa
     ranked += ["--seeds", "1", "--jobs", "1"]
     (record,) = run_command(ranked)
     assert record["num_archs"] == NUM
-    assert -1 <= record["metrics"]["kendall_tau_b"] <= 1
+    # By accuracy all may be tied after so short a training.
+    assert -1 <= record["metrics_by_loss"]["kendall_tau_b"] <= 1
     assert record["ceiling"]["kendall_tau_b"] == pytest.approx(1)
 
     angle = ranker_command([*ranked, "--ranker", "angle"])
@@ -85,7 +86,7 @@ def test_a_space_is_trained_ranked_searched_drawn_and_reported(name: str, tmp_pa
     assert all(0 < float(one) < np.pi for one in angles)
     assert len(set(angles)) > 1
 
-    search = ["--population", "3", "--parents", "2", "--generations", "1"]
+    search = ["--preset", "quick", "--population", "3", "--parents", "2", "--generations", "1"]
     search_command([*training, *scoring, *search])
     (folder,) = (results / "searches" / dataset / name).glob("*/seed0-*")
     found = json.loads((folder / "arch.json").read_text(encoding="utf-8"))
