@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from benchmark.cli.memory import keep_freed_memory
 from benchmark.cli.stopping import StoppedError, signals_taken
 
 # How torch says so: a RuntimeError, of a class of its own for accelerators alone. By its text it
@@ -43,6 +44,7 @@ def exit_with(main: Callable[[], object]) -> None:
     Characters that the terminal lacks are printed as "?".
     """
     _print_what_can_be_printed()
+    keep_freed_memory()
     try:
         with signals_taken():
             main()

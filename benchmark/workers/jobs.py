@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import torch
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.memory import keep_freed_memory
 from benchmark.cli.stopping import StoppedError, take_signals
 from benchmark.workers.parent import end_with_parent
 
@@ -40,8 +41,9 @@ def num_cores() -> int:
 
 
 def one_thread() -> None:
-    """Make torch use one thread in this process."""
+    """Have this process compute in one thread, and keep the memory that it frees."""
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 def _start_worker() -> None:

@@ -19,6 +19,7 @@ from ratios import SPACE, cifar_like, compare, peak_bytes, random_archs
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmark.cli.memory import keep_freed_memory
 from kshot_core.evaluation.scores import score_one
 from kshot_core.sampling import SAMPLERS
 from kshot_core.sharing import SHARING
@@ -39,6 +40,7 @@ SMALL = [(8, 3.2), (16, 2.6), (32, 2.2)]
 
 @pytest.fixture(scope="session")
 def device() -> torch.device:
+    keep_freed_memory()  # as every program does
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
