@@ -47,7 +47,7 @@ def exit_with(main: Callable[[], object]) -> None:
     keep_freed_memory()
     try:
         with signals_taken():
-            main()
+            _say_if_stopped(main)
     except UserError as error:
         _refuse(str(error))
     except JobsFailedError as error:
@@ -60,6 +60,11 @@ def exit_with(main: Callable[[], object]) -> None:
             f"not enough memory for these settings: {what}; "
             "make the images, the network or the batch smaller"
         )
+
+
+def _say_if_stopped(main: Callable[[], object]) -> None:
+    try:
+        main()
     except StoppedError as stopped:
         print("stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         raise SystemExit(stopped.code) from None

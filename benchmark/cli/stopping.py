@@ -2,7 +2,8 @@
 
 While a piece of work is ``finishing``, a signal is a request, ``asked`` for between two steps, so
 that it can save what it has. Anywhere else a signal ends the work there and then: nothing is lost
-that a checkpoint or a record does not have. A second Ctrl-C does so everywhere.
+that a checkpoint or a record does not have. A second Ctrl-C does so everywhere. Where several
+processes work ``together``, a signal to one is a request to all, and no more until they agree.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a program to stop."""
 
 
 class StoppedError(SystemExit):
@@ -31,11 +33,14 @@ class _Asked:
         self.number = 0
         self.num_finishing = 0
         self.forces = True
+        self.is_together = False
         self.guard = threading.Lock()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """Note a signal, or end what goes on in the main thread."""
         again, self.number = bool(self.number), number
+        if self.is_together:
+            return
         if again and not (self.forces and number == signal.SIGINT):
             return
         if self.num_finishing and not again:
@@ -58,7 +63,7 @@ def take_signals(forces: bool = True) -> None:
             from the terminal and from the program that started it.
     """
     _ASKED.forces = forces
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, _ASKED.handle)
 
 
@@ -68,7 +73,7 @@ def signals_taken() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     take_signals()
     try:
         yield
@@ -95,14 +100,36 @@ def finishing() -> Iterator[None]:
     end_if_asked()
 
 
-def asked() -> bool:
-    """Whether a signal asked this process to stop."""
-    return _ASKED.number != 0
+@contextmanager
+def together() -> Iterator[None]:
+    """Work as one of several processes, which a signal to one of them would leave hanging.
+
+    Signals are noted and end nothing, not even a second Ctrl-C, which whoever started the
+    processes may pass on too. They ``agree`` on what was asked and raise ``stopped()`` together.
+    """
+    _ASKED.is_together = True
+    try:
+        yield
+    finally:
+        _ASKED.is_together = False
+
+
+def asked(number: int | None = None) -> bool:
+    """Whether a signal asked this process to stop; this signal, where one is given."""
+    return _ASKED.number != 0 if number is None else _ASKED.number == number
+
+
+def agree(number: int) -> None:
+    """Take it that this process was asked, by a signal that one of several processes got."""
+    _ASKED.number = number
 
 
 def end_if_asked() -> None:
-    """End the work if a signal asked for it. Raises ``StoppedError`` then."""
-    if asked():
+    """End the work if a signal asked for it. Raises ``StoppedError`` then.
+
+    One of several processes that work together does not end by itself.
+    """
+    if asked() and not _ASKED.is_together:
         raise stopped()
 
 

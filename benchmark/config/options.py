@@ -27,18 +27,26 @@ def help_of(known: Known, name: str) -> str:
     )
 
 
-def add_settings(group: argparse._ArgumentGroup, known: Known, apart: Collection[str] = ()) -> None:
+def add_settings(
+    group: argparse._ActionsContainer,
+    known: Known,
+    apart: Collection[str] = (),
+    defaults: bool = False,
+) -> None:
     """An option for each setting that there may be.
 
     Args:
         group: where they go.
         known: the settings, of a kind of job for instance.
         apart: those that a program has an option of its own for, or none.
+        defaults: whether their defaults are said, of a program without presets.
     """
     for name, ones in known.items():
         if name in apart:
             continue
         said = help_of(known, name)
+        if defaults:
+            said = f"{said} ({ones[0][1].default:g})"
         if not any(about.often for _, about in ones):
             said = Seldom(said)
         options: dict[str, Any] = {"help": said, "default": None, "dest": name}

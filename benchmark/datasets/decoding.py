@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import forkserver, resource_tracker
 from typing import Any, TypeAlias
 
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.stopping import SIGNALS
 from benchmark.datasets.jpeg import Pixels, UnreadableImageError
 from benchmark.workers.jobs import num_cores
 from benchmark.workers.parent import end_with_parent
@@ -166,6 +169,13 @@ def _as_it_is(decoded: Any) -> Any:
 
 
 def _end_with_the_program(_: int) -> None:
+    # From here on out of reach of what is sent to the whole group; what came before is forgotten.
+    os.setsid()
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    # The way in which the program ends them.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with_parent()
 
 
@@ -175,6 +185,7 @@ def _start(decode: _Decode, workers: int) -> DataLoader[Decoded]:
     ours = [name for name in sys.modules if name.startswith(("benchmark.", "kshot_core."))]
     main = getattr(sys.modules["__main__"], "__spec__", None)
     context.set_forkserver_preload(sorted({*ours} - {main.name if main is not None else ""}))
+    _start_server()
     return DataLoader(
         decode,
         # The chunks are the batches.
@@ -189,3 +200,18 @@ def _start(decode: _Decode, workers: int) -> DataLoader[Decoded]:
         # Its seeds are not used, but would be drawn from torch's global generator.
         generator=torch.Generator(),
     )
+
+
+def _start_server() -> None:
+    """Start what forks the processes, with Ctrl-C and SIGTERM blocked in it and them.
+
+    Terminals and torchrun send them to a program and all it has started; the program finishes its
+    step first, for which it needs images.
+    """
+    # It would let the signals through again, were it started by the other.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -17,7 +17,6 @@ import torch
 from torch import nn
 
 from benchmark.cli.errors import DivergedJobError, UserError
-from benchmark.cli.stopping import asked
 from benchmark.config.retrain import RetrainConfig
 from benchmark.datasets import DataRequest, ImageData, Splits
 from benchmark.datasets.fingerprint import fingerprint
@@ -27,7 +26,7 @@ from benchmark.retrain.export import check_exporter, export_onnx, export_weights
 from benchmark.train.epochs import Progress, restored, run_epochs
 from benchmark.train.scalars import scalars, write_log
 from benchmark.train.setup import Places
-from benchmark.workers.torchrun import agreed_stop
+from benchmark.workers.torchrun import STEPS_BETWEEN, agreed_stop
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.retraining.trainer import Retraining, top_k
 from kshot_core.space import Arch, Priced, Space
@@ -74,7 +73,7 @@ def retrain_one(
         return record, folder.path
     data, space, training = _prepared(config, places, device, processes)
     arch, images_sum = space.from_string(config.arch), fingerprint(data)
-    training.stop = agreed_stop(processes, asked)
+    training.stop = agreed_stop(processes, STEPS_BETWEEN)
     with folder.opened() if processes.is_first else nullcontext():
         # The others read what the first one wrote, and write nothing.
         processes.wait()
@@ -216,7 +215,7 @@ def _build(
     network = build_standalone(space, arch, config.seed).to(device)
     try:
         part.of(recipe.batch_size)
-        return Retraining(network, images, recipe, config.seed, processes.average)
+        return Retraining(network, images, recipe, config.seed, processes)
     except ValueError as error:
         raise UserError(f"{error}; change --batch-size") from None
 

@@ -1,8 +1,9 @@
 """Search for the best architecture under hard limits: ``python -m benchmark.search``.
 
 Trains the supernet that its options describe, unless that one is there already, and searches it by
-NSGA-II (paper section 3, appendix B). A search that was stopped goes on after its last generation,
-a finished one is not repeated. ``torchrun`` shares training and scoring among processes.
+NSGA-II (paper section 3, appendix B). A search that was stopped goes on after the last architecture
+scored, one that was killed after its last generation; a finished one is not repeated. ``torchrun``
+shares training and scoring among processes.
 """
 
 from __future__ import annotations

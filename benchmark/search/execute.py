@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,18 +12,20 @@ from typing import Any
 import torch
 
 from benchmark.cli.errors import DivergedJobError, UserError
+from benchmark.cli.stopping import finishing, stopped
 from benchmark.config.search import SearchConfig
 from benchmark.datasets import Data
 from benchmark.datasets.fingerprint import fingerprint
 from benchmark.records import environment
 from benchmark.search.folder import PARTIAL, SearchFolder
-from benchmark.search.scoring import scorer
+from benchmark.search.scoring import UnfinishedError, scorer
 from benchmark.search.truth import SearchTruth
 from benchmark.train.epochs import Progress
 from benchmark.train.setup import Places, load_images
 from benchmark.train.supernet import Supernet, trained_supernet
 from benchmark.views.drawing import draw, is_drawable, save_figure
 from benchmark.views.front import front_figure
+from benchmark.workers.torchrun import agreed_stop
 from kshot_core.search.limits import check_reachable
 from kshot_core.search.methods import METHODS, Evaluated, best, front
 from kshot_core.space import Arch, Priced, PricedSpace
@@ -50,6 +53,7 @@ def search_one(
 
     Raises:
         UserError: bad input, a damaged file, limits that nothing keeps, a diverged training.
+        StoppedError: a signal came; what was scored is saved.
     """
     data = load_images(config.run, places)
     space = _priced(config, data)
@@ -154,31 +158,43 @@ def _evaluate(
     def scored(num: int) -> None:
         progress("searching", len(evaluated) + num, total)
 
-    score_here = scorer(config, supernets, batches, processes, scored, task_of(space))
+    stop = agreed_stop(processes)
+    score_here = scorer(config, supernets, batches, processes, scored, task_of(space), stop)
+
+    def save(also: Sequence[Evaluated] = ()) -> None:
+        if processes.is_first:
+            folder.save_progress([*evaluated, *also])
 
     def score(archs: Sequence[Arch]) -> list[tuple[float, float]]:
         nonlocal seconds, num_new
         started = time.perf_counter()
-        scores = score_here(archs)
+        try:
+            scores = score_here(archs)
+        except UnfinishedError as unfinished:
+            # Of the generation under way what is known already, and what has been scored now.
+            number = evaluated[-1].generation + 1 if evaluated else 1
+            begun = [one for one in known if one.generation == number]
+            save(begun + _scored(space, archs, unfinished.scores, number))
+            raise stopped() from None
         seconds, num_new = seconds + time.perf_counter() - started, num_new + len(archs)
         return list(scores)
 
     progress("searching", 0, total)
     try:
-        generations = METHODS[config.method](
-            space,
-            score,
-            config.limits(),
-            config.settings(),
-            known,
-            lambda arch: tuple(one.sharing.reads(arch) for one in supernets),
-        )
-        for generation in generations:
-            evaluated += generation
-            progress("searching", len(evaluated), total)
-            # While known scores are replayed the file has more than has come out here.
-            if processes.is_first and len(evaluated) > len(known):
-                folder.save_progress(evaluated)
+        with finishing():
+            for generation in METHODS[config.method](
+                space,
+                score,
+                config.limits(),
+                config.settings(),
+                known,
+                lambda arch: tuple(one.sharing.reads(arch) for one in supernets),
+            ):
+                evaluated += generation
+                progress("searching", len(evaluated), total)
+                # While known scores are replayed the file has more than has come out here.
+                if len(evaluated) > len(known):
+                    save()
     except FloatingPointError as error:
         line = f"{folder.path}: {error}: its supernet's training diverged"
         raise DivergedJobError(line) from None
@@ -186,6 +202,20 @@ def _evaluate(
         raise UserError(f"{folder.path}: {error}") from None
     progress("searching", total, total)
     return evaluated, seconds, num_new
+
+
+def _scored(
+    space: PricedSpace,
+    archs: Sequence[Arch],
+    scores: Sequence[tuple[float, float]],
+    generation: int,
+) -> list[Evaluated]:
+    """The first architectures of a generation, with their scores; what is no number is left out."""
+    return [
+        Evaluated(arch, accuracy, loss, space.flops(arch), space.params(arch), generation)
+        for arch, (accuracy, loss) in zip(archs, scores, strict=False)
+        if math.isfinite(accuracy) and math.isfinite(loss)
+    ]
 
 
 def _outcome(

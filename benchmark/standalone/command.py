@@ -22,19 +22,23 @@ import torch
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
 from benchmark.cli.progress import Bars
+from benchmark.config.choice import Known
 from benchmark.config.options import add_settings, given_settings
 from benchmark.config.space import StandaloneSpace
+from benchmark.config.values import flagged
 from benchmark.datasets import DATASETS, DataRequest, load_splits
 from benchmark.records import environment
 from benchmark.records.files import write_json
 from benchmark.truth.table import TruthTable
 from benchmark.workers.jobs import num_cores, run_all
+from kshot_core.checks import check_at_least
 from kshot_core.retraining.standalone import (
     StandaloneRecipe,
     build_fleet,
     standalone_scores,
     train_standalone,
 )
+from kshot_core.settings import setting, settings_of
 from kshot_core.space import Arch, Listable, Space, listing
 from kshot_core.spaces import NASBench201
 from kshot_core.tasks import task_of
@@ -68,10 +72,16 @@ class StandaloneConfig:
     num_archs: int = 300
     num_seeds: int = 2
     space: StandaloneSpace = _SPACE
-    fleet: int = 16
+    fleet: int = setting(
+        16, "trainings side by side in a process; a GPU takes hundreds", often=True
+    )
     recipe: StandaloneRecipe = StandaloneRecipe()
-    train_images: int = 0
-    score_images: int = 0
+    train_images: int = setting(0, "examples of an epoch, the first ones; 0 for all", often=True)
+    score_images: int = setting(0, "examples to validate on, the first ones; 0 for all", often=True)
+
+    def __post_init__(self) -> None:
+        """Refuse impossible numbers with ``ValueError``."""
+        check_at_least(self, {"num_seeds": 1, "fleet": 1, "train_images": 0, "score_images": 0})
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON values."""
@@ -280,37 +290,27 @@ def _table(
 
 def main(argv: Sequence[str] | None = None) -> TruthTable:
     """Run the program; returns the table made."""
-    recipe = StandaloneRecipe()
     given = _parser().parse_args(argv)
-    least = {
-        "seeds": 1, "epochs": 1, "batch_size": 2, "fleet": 1, "train_images": 0, "score_images": 0,
-    }  # fmt: skip
-    for name, smallest in least.items():
-        if getattr(given, name) < smallest:
-            option = "--" + name.replace("_", "-")
-            raise UserError(f"{option} must be at least {smallest}, got {getattr(given, name)}")
-    if given.gradient_clip < 0:
-        raise UserError(f"--gradient-clip must be 0 or more, got {given.gradient_clip}")
     if given.jobs is not None and given.jobs < 1:
         raise UserError(f"--jobs must be at least 1, got {given.jobs}")
+    if given.seeds < 1:
+        raise UserError(f"--seeds must be at least 1, got {given.seeds}")
     if given.to.exists():
         raise UserError(f"{given.to} exists already; move it away or choose another --to")
-    config = StandaloneConfig(
-        dataset=given.dataset,
-        num_archs=given.archs,
-        num_seeds=given.seeds,
-        space=_space(given_settings(given, _SPACE.known())),
-        fleet=given.fleet,
-        recipe=dataclasses.replace(
-            recipe,
-            epochs=given.epochs,
-            batch_size=given.batch_size,
-            learning_rate=given.learning_rate,
-            gradient_clip=given.gradient_clip,
-        ),
-        train_images=given.train_images,
-        score_images=given.score_images,
-    )
+    space = _space(given_settings(given, _SPACE.known()))
+    try:
+        config = StandaloneConfig(
+            dataset=given.dataset,
+            num_archs=given.archs,
+            num_seeds=given.seeds,
+            space=space,
+            recipe=StandaloneRecipe(**given_settings(given, _known(StandaloneRecipe))),
+            **given_settings(given, _known(StandaloneConfig)),
+        )
+    except ValueError as error:
+        raise UserError(
+            flagged(error, _known(StandaloneRecipe) | _known(StandaloneConfig))
+        ) from None
     device = environment.choose_device(given.device)
     jobs = given.jobs or (num_cores() if device.type == "cpu" else 1)
     table = make_truth(config, given.to, jobs, given.data, device)
@@ -318,8 +318,11 @@ def main(argv: Sequence[str] | None = None) -> TruthTable:
     return table
 
 
+def _known(part: type[object]) -> Known:
+    return {name: [("", one)] for name, one in settings_of(part).items()}
+
+
 def _parser() -> Parser:
-    recipe, defaults = StandaloneRecipe(), StandaloneConfig()
     parser = Parser(
         prog="python -m benchmark.standalone",
         description="Train architectures alone and write a truth table. A stopped run goes on.",
@@ -329,39 +332,20 @@ def _parser() -> Parser:
     )
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="table to write")
     parser.add_argument(
-        "--archs", type=int, default=defaults.num_archs, help="architectures (%(default)s)"
+        "--archs", type=int, default=StandaloneConfig.num_archs, help="architectures (%(default)s)"
     )
     parser.add_argument(
-        "--seeds", type=int, default=defaults.num_seeds, help="trainings of each (%(default)s)"
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=recipe.epochs, help="passes over the examples (%(default)s)"
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=recipe.batch_size, help="examples a step (%(default)s)"
-    )
-    parser.add_argument(
-        "--learning-rate", type=float, default=recipe.learning_rate, help="of SGD (%(default)s)"
-    )
-    parser.add_argument(
-        "--gradient-clip",
-        type=float,
-        default=recipe.gradient_clip,
-        help="largest norm of a network's gradient; recurrent ones want one (0: none)",
-    )
-    for name, what in (("train", "of an epoch"), ("score", "to validate on")):
-        parser.add_argument(
-            f"--{name}-images", type=int, default=0, help=f"examples {what}; 0 for all (0)"
-        )
-    parser.add_argument(
-        "--fleet",
+        "--seeds",
         type=int,
-        default=defaults.fleet,
-        help="trainings side by side in a process; a GPU takes hundreds (%(default)s)",
+        default=StandaloneConfig.num_seeds,
+        help="trainings of each (%(default)s)",
     )
+    add_settings(parser, _known(StandaloneConfig), defaults=True)
     parser.add_argument("--jobs", type=int, help="processes (one a core; one on a GPU)")
     parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, auto (auto)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where the data set's files are")
+    group = parser.add_argument_group("training")
+    add_settings(group, _known(StandaloneRecipe), defaults=True)
     group = parser.add_argument_group("search space (default: NAS-Bench-201, narrow)")
     add_settings(group, _SPACE.known())
     return parser

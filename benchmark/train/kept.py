@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.cli.errors import UserError
-from benchmark.records.folders import CHECKPOINT
+from benchmark.records.files import inside
+from benchmark.records.folders import CHECKPOINT, PREVIOUS
 from benchmark.records.locks import owner_of
 from benchmark.train.supernet import EPOCH_WEIGHTS, WEIGHTS
 
-_FILES = (WEIGHTS, EPOCH_WEIGHTS.format("*"), CHECKPOINT)
+_FILES = (WEIGHTS, EPOCH_WEIGHTS.format("*"), CHECKPOINT, PREVIOUS)
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ def clear(results: Path, names: Sequence[str]) -> list[Kept]:
         those that had weights, as they were.
 
     Raises:
-        UserError: a name of none or of several, or a supernet that a process is training.
+        UserError: a name of none or of several, a supernet that a process is training, or one that
+            lies elsewhere, behind a link.
     """
     there = kept_supernets(results)
     chosen = there if "all" in names else [_named(there, name, results) for name in names]
     chosen = [one for one in dict.fromkeys(chosen) if one.num_bytes]
+    root = results / "supernets"
     for one in chosen:
+        try:
+            inside(root, str(one.path.relative_to(root)))
+        except ValueError as error:
+            raise UserError(f"{error}; clear it there, or remove the link") from None
         owner = owner_of(one.path)
         if owner is not None:
             raise UserError(f"{owner.text()} is working on {one.path}; wait for it or stop it")

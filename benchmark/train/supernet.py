@@ -19,7 +19,6 @@ from typing import Any
 import torch
 
 from benchmark.cli.errors import UserError
-from benchmark.cli.stopping import asked
 from benchmark.config.run import RunConfig
 from benchmark.config.values import flat
 from benchmark.datasets import Data
@@ -30,7 +29,7 @@ from benchmark.records.sealed import DamagedError, load_tensors, save_tensors
 from benchmark.train.epochs import Clock, Keeper, Progress, restored, run_epochs
 from benchmark.train.scalars import Scalars, scalars, write_log
 from benchmark.train.setup import Places, build_supernet, build_trainer
-from benchmark.workers.torchrun import agreed_stop
+from benchmark.workers.torchrun import STEPS_BETWEEN, agreed_stop
 from kshot_core.sharing import Sharing
 from kshot_core.space import Space
 from kshot_core.training.distributed import ALONE, Processes
@@ -117,7 +116,7 @@ def trained_supernet(
         return _loaded(config, space, device, folder, record)
     images = data.training(device, processes.part)
     trainer = build_trainer(config.training_only(), space, images, device, engine, processes)
-    trainer.stop = agreed_stop(processes, asked)
+    trainer.stop = agreed_stop(processes, STEPS_BETWEEN)
     # The others read what the first one wrote, and write nothing.
     with folder.opened() if processes.is_first else nullcontext():
         processes.wait()

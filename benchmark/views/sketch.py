@@ -6,7 +6,6 @@ fragments of SVG, each kept once, and an architecture is a letter for each fragm
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -144,7 +143,8 @@ def _half(name: str) -> float:
 
 def _rim(name: str, x: float, y: float) -> float:
     """From a node's middle to where a line begins that leaves it for (x, y) beside it."""
-    half, length = _half(name), max(math.hypot(x, y), 1e-9)
+    half = _half(name)
+    length: float = max((x**2 + y**2) ** 0.5, 1e-9)
     if half == _RADIUS:
         return _RADIUS + 2
     return length * min(half / max(abs(x), 1e-9), _RADIUS / max(abs(y), 1e-9)) + 2

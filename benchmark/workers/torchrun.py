@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from benchmark.cli.errors import UserError
+from benchmark.cli.stopping import SIGNALS, StoppedError, agree, asked, together
 from benchmark.workers.jobs import one_thread
 from kshot_core.tasks.batches import Part
 from kshot_core.training.distributed import ALONE, Processes
@@ -20,11 +21,15 @@ from kshot_core.training.distributed import ALONE, Processes
 def processes(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
     """Join the processes that ``torchrun`` started; without it, be one alone.
 
+    A signal to any of them is a request to all, see ``agreed_stop``; what one does for all others,
+    such as judging a network, is finished first.
+
     Yields:
         the processes, and this one's device: on a machine with GPUs each has its own.
 
     Raises:
         UserError: fewer GPUs than processes on this machine.
+        StoppedError: in the first process, where all agreed to stop; in the others ``SystemExit``.
     """
     if device.type == "cpu":
         # Threads of one process gain little on small images; torchrun gives it more processes.
@@ -45,36 +50,50 @@ def processes(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
         torch.cuda.set_device(device)
     # One judges and writes while the others wait, on 50,000 images and more.
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=6))
+    rank = dist.get_rank()
     try:
-        yield Processes(Part(dist.get_rank(), dist.get_world_size())), device
+        with together():
+            yield Processes(Part(rank, dist.get_world_size())), device
+    except StoppedError as stopped:
+        # torchrun ends the others when one has ended: not before the first has saved.
+        dist.barrier()
+        if rank == 0:
+            raise
+        # One line is enough.
+        raise SystemExit(stopped.code) from None
     finally:
         dist.destroy_process_group()
 
 
-_STEPS_BETWEEN = 8
+STEPS_BETWEEN = 8
+"""Steps of a training between two exchanges of whether to stop: a GPU need not wait at each."""
 
 
-def agreed_stop(processes: Processes, asked: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether to stop after a step, the same answer in all processes that train together.
+def agreed_stop(processes: Processes, every: int = 1) -> Callable[[], bool]:
+    """Whether to stop after a step, the same answer in all processes that work together.
+
+    A signal to one of several counts for all, which then end with the same code.
 
     Args:
-        processes: which they are; several exchange their answers at every eighth step.
-        asked: whether this one was asked to stop.
+        processes: which they are; each calls the result after each of the same steps.
+        every: steps from one exchange to the next, in which several are told to go on.
     """
     if processes.part.num == 1:
         return asked
-    num_asked = 0
+    on_gpu = dist.get_backend() == "nccl"
+    device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+    num_steps = 0
 
     def stop() -> bool:
-        nonlocal num_asked
-        num_asked += 1
-        if num_asked % _STEPS_BETWEEN:
+        nonlocal num_steps
+        num_steps += 1
+        if num_steps % every:
             return False
-        return bool(processes.total(torch.tensor([float(asked())], device=device)).item())
+        own = torch.tensor([float(asked(number)) for number in SIGNALS], device=device)
+        for number, num_asked in zip(SIGNALS, processes.total(own).tolist(), strict=True):
+            if num_asked:
+                agree(number)
+                return True
+        return False
 
-    device = torch.device("cuda", torch.cuda.current_device()) if _on_gpu() else torch.device("cpu")
     return stop
-
-
-def _on_gpu() -> bool:
-    return dist.get_backend() == "nccl"

@@ -13,8 +13,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from kshot_core.checks import (
+    check_above_zero,
+    check_at_least,
+    check_below_one,
+    check_not_negative,
+)
 from kshot_core.retraining.auxiliary import with_auxiliary
 from kshot_core.retraining.fleet import Fleet
+from kshot_core.settings import setting
 from kshot_core.space import Arch, Space
 from kshot_core.streams import derive_seed, seeded, stream
 from kshot_core.tasks.batches import Batch, TrainingBatches
@@ -37,13 +44,26 @@ class StandaloneRecipe:
         gradient_clip: largest norm of a network's gradient; 0 leaves it alone.
     """
 
-    epochs: int = 1
-    batch_size: int = 50
-    learning_rate: float = 0.1
-    warmup: float = 0.15
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    gradient_clip: float = 0.0
+    epochs: int = setting(1, "passes over the training examples", often=True)
+    batch_size: int = setting(50, "examples of a training step", often=True)
+    learning_rate: float = setting(0.1, "of SGD at its highest", often=True)
+    warmup: float = setting(0.15, "share of the steps in which the learning rate rises from 0")
+    momentum: float = setting(0.9, "of SGD, in Nesterov's form")
+    weight_decay: float = setting(5e-4, "of SGD")
+    gradient_clip: float = setting(
+        0.0,
+        "largest norm of a network's gradient, which recurrent ones want; 0 leaves it alone",
+        often=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train with ``ValueError``."""
+        check_at_least(self, {"epochs": 1, "batch_size": 2})
+        check_above_zero(self, "learning_rate", "momentum")
+        check_below_one(self, "momentum")
+        check_not_negative(self, "weight_decay", "gradient_clip")
+        if not 0 <= self.warmup <= 1:
+            raise ValueError(f"warmup must be 0 to 1, got {self.warmup}")
 
 
 def build_standalone(space: Space, arch: Arch, seed: int) -> nn.Module:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,13 +29,11 @@ from kshot_core.streams import stream
 from kshot_core.tasks.batches import TrainingBatches
 from kshot_core.tasks.images import CLASSIFICATION, ImageSet
 from kshot_core.tasks.task import at_least_float32
+from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.passes import Epoch, Interrupted, Stop, go_on
 from kshot_core.training.precision import PRECISIONS, precise
-from kshot_core.training.states import part_of, refused_if_unfit, statistics_of
+from kshot_core.training.states import named_statistics, part_of, refused_if_unfit, statistics_of
 from kshot_core.training.trainer import DivergedError
-
-Average = Callable[[Sequence[Tensor]], None]
-"""Puts the mean over processes into every tensor."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +109,6 @@ class RetrainRecipe:
         return min(self.ema, (1 + step) / (10 + step))
 
 
-def _leave(tensors: Sequence[Tensor]) -> None:
-    """The mean over one process."""
-
-
 class Retraining:
     """A network, the moving average of it, their optimiser and the random stream of one training.
 
@@ -128,7 +121,7 @@ class Retraining:
         images: training images, in several processes this one's part of every batch.
         recipe: settings.
         seed: of the order of images and their augmentation.
-        average: exchanges tensors with the other processes.
+        processes: those that train together.
         stop: asked after every step whether to stop there; all processes get the same answer.
 
     Raises:
@@ -141,14 +134,14 @@ class Retraining:
         images: TrainingBatches,
         recipe: RetrainRecipe,
         seed: int,
-        average: Average = _leave,
+        processes: Processes = ALONE,
         stop: Stop = go_on,
     ) -> None:
         self.steps_per_epoch = len(images) // recipe.batch_size
         if self.steps_per_epoch < 1:
             raise ValueError(f"batch_size {recipe.batch_size} is more than {len(images)} images")
-        self.network, self.images, self.recipe, self.average = network, images, recipe, average
-        self.stop = stop
+        self.network, self.images, self.recipe = network, images, recipe
+        self.processes, self.stop = processes, stop
         self.averaged = copy.deepcopy(network).requires_grad_(False)
         self.optimizer = RMSProp(
             network.parameters(),
@@ -164,6 +157,8 @@ class Retraining:
         self.epoch = self.num_steps = 0
         sizes, streams = {"batches": recipe.batch_size}, {"batches": self.stream}
         self._under_way = Epoch(images, sizes, streams, carries=False)
+        # In the middle of an epoch processes differ in their statistics and figures.
+        self._of_each: dict[str, Tensor] = {}
 
     def run_epoch(self) -> dict[str, float]:
         """Train one epoch, or the rest of one that was stopped.
@@ -177,16 +172,18 @@ class Retraining:
             Interrupted: ``stop`` said so; the state is that between two steps.
         """
         self.network.train()
+        self._of_each = {}
         batches = self._under_way.batches("batches")
         for x, y, _ in batches:
             self._under_way.add({"loss": self._step(x, y, self._rate(batches.num_done))})
             if self.stop():
-                # What each process has of its own becomes what all have, as at an epoch's end.
-                self.average([*self._under_way.figures(), *self._statistics()])
+                own = self._under_way.own() | named_statistics("network/", self.network)
+                own |= named_statistics("averaged/", self.averaged)
+                self._of_each = self.processes.gathered(own)
                 raise Interrupted
         rate = self._rate(batches.num_done)
         mean = self._under_way.finish()[0]["loss"]
-        self.average([mean, *self._statistics()])
+        self.processes.average([mean, *self._statistics()])
         self.epoch += 1
         loss = mean.item()
         if not loss <= CLASSIFICATION.exploded:
@@ -221,7 +218,7 @@ class Retraining:
 
         loss = with_auxiliary(self.network, entropy(logits), entropy)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.average(self.optimizer.gradients())
+        self.processes.average(self.optimizer.gradients())
         self.optimizer.step(rate)
         self._follow(recipe.ema_at(self.num_steps))
         self.num_steps += 1
@@ -243,7 +240,7 @@ class Retraining:
         state |= {f"momentum/{at}": value for at, value in enumerate(self.optimizer.momenta)}
         state["stream"] = self.stream.get_state()
         state["counts"] = torch.tensor([self.epoch, self.num_steps])
-        state |= self._under_way.state()
+        state |= self._under_way.state() | self._of_each
         return {name: value.clone() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -253,6 +250,7 @@ class Retraining:
             ValueError: the state is of another network.
         """
         with refused_if_unfit():
+            state = self.processes.own_of(state)
             self.network.load_state_dict(part_of(state, "network/"))
             self.averaged.load_state_dict(part_of(state, "averaged/"))
             for label, values in (

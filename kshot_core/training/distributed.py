@@ -11,7 +11,7 @@ keeps them, are averaged after every epoch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 import torch
@@ -19,6 +19,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from kshot_core.tasks.batches import WHOLE, Part
+from kshot_core.training.states import part_of
+
+_EACH = "each/"
+"""What names of tensors begin with of which every process has its own."""
 
 
 class Processes:
@@ -66,6 +70,44 @@ class Processes:
         for _, flat in self._exchanged([tensor]):
             return flat.view_as(tensor)
         return tensor
+
+    @torch.no_grad()
+    def gathered(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What each process has under a name, in the order of their ranks: ``each/NAME``, (R, ...).
+
+        All R processes give the same names and shapes. One alone has nothing to gather.
+        """
+        if self.part.num == 1:
+            return {}
+        found = {}
+        # Exchanges are told apart by their order alone.
+        for name, own in sorted(tensors.items()):
+            rows = own.new_empty(self.part.num, *own.shape)
+            dist.all_gather(list(rows), own.contiguous())
+            found[_EACH + name] = rows
+        return found
+
+    def own_of(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A state with this process's own of what was ``gathered`` into it.
+
+        Where there were other processes than now, each takes the mean of theirs.
+
+        Raises:
+            ValueError: that would be no state of these processes: a stream carries another number
+                of sequences.
+        """
+        found = {name: value for name, value in state.items() if not name.startswith(_EACH)}
+        for name, rows in part_of(dict(state), _EACH).items():
+            if len(rows) == self.part.num:
+                found[name] = rows[self.part.rank]
+            elif name.endswith("/carried"):
+                raise ValueError(
+                    f"it was stopped in the middle of an epoch by {len(rows)} processes, each with "
+                    f"sequences of its own; go on with {len(rows)}"
+                )
+            else:
+                found[name] = rows.mean(0)
+        return found
 
     def wait(self) -> None:
         """Go on when all processes have come here."""

@@ -24,6 +24,9 @@ def go_on() -> bool:
     return False
 
 
+CARRIED = "carried"
+"""The last part of the name, in a state, of what a stream carries."""
+
 Stop = Callable[[], bool]
 """Asked after every step whether the training is to stop there."""
 
@@ -57,7 +60,7 @@ class Pass:
         self._batches = examples.training_batches(batch_size, stream)
         self.num_done = 0
         if state is not None:
-            self._go_to(int(state["num_done"]), state.get("carried"))
+            self._go_to(int(state["num_done"]), state.get(CARRIED))
 
     def __iter__(self) -> Pass:
         return self
@@ -80,7 +83,7 @@ class Pass:
         """What the rest of the pass depends on, as tensors by name."""
         state = {"began": self._began, "num_done": torch.tensor(self.num_done)}
         if self._memory is not None and (carried := self._memory.state) is not None:
-            state["carried"] = carried
+            state[CARRIED] = carried
         return state
 
 
@@ -126,9 +129,10 @@ class Epoch:
         for name, value in figures.items():
             self.seen.setdefault(name, []).append(value)
 
-    def figures(self) -> list[Tensor]:
-        """All figures so far."""
-        return [value for values in self.seen.values() for value in values]
+    def own(self) -> dict[str, Tensor]:
+        """Of ``state()`` what several processes that train together differ in."""
+        state = self.state().items()
+        return {name: v for name, v in state if name.startswith("seen/") or name.endswith(CARRIED)}
 
     def finish(self) -> tuple[dict[str, Tensor], Tensor | None]:
         """The figures' means over the epoch, and all its codes (A, K) if there are any; begin anew.

@@ -45,6 +45,13 @@ def statistics_of(network: nn.Module) -> list[Tensor]:
     return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
 
 
+def named_statistics(prefix: str, network: nn.Module) -> dict[str, Tensor]:
+    """The same by their names in a state, which ``prefix`` precedes."""
+    floats = {name: one for name, one in network.named_buffers() if one.is_floating_point()}
+    kept = network.state_dict().keys()
+    return {prefix + name: value for name, value in floats.items() if name in kept}
+
+
 def optimizer_state(
     label: str, optimizer: torch.optim.Optimizer, parameters: Sequence[nn.Parameter]
 ) -> dict[str, Tensor]:

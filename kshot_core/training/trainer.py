@@ -30,6 +30,7 @@ from kshot_core.training.recipe import Recipe
 from kshot_core.training.regularisation import WidthRegularisation
 from kshot_core.training.states import (
     frozen,
+    named_statistics,
     optimizer_state,
     part_of,
     refused_if_unfit,
@@ -121,6 +122,8 @@ class Trainer:
         self.epoch = self.num_weight_steps = self.num_simplex_steps = 0
         sizes = {"batches": recipe.batch_size, "simplex batches": num_images}
         self._under_way = Epoch(examples, sizes, self.streams, task.carries)
+        # In the middle of an epoch processes differ in their statistics, figures and streams.
+        self._of_each: dict[str, Tensor] = {}
         trained: dict[str, nn.Module] = {"shared": shared, "sharing": sharing}
         self._average = WeightAverage(trained, recipe.average_epochs)
 
@@ -143,7 +146,7 @@ class Trainer:
         """
         recipe, warm = self.recipe, self.epoch < self.recipe.warmup_epochs
         learns = self.simplex_optimizer is not None and not warm
-        under_way = self._under_way
+        under_way, self._of_each = self._under_way, {}
         batches = under_way.batches("batches")
         apart = learns and recipe.schedule == "alternate" and recipe.simplex_batches == "extra"
         # The cosine runs over the share of images seen, whatever kind of step saw them.
@@ -162,8 +165,8 @@ class Trainer:
                 if apart and self.num_weight_steps % (recipe.simplex_every - 1) == 0:
                     under_way.add(self._simplex_step(*under_way.next_batch("simplex batches")))
             if self.stop():
-                # What each process has of its own becomes what all have, as at an epoch's end.
-                self.processes.average([*under_way.figures(), *statistics_of(self.shared)])
+                own = self._under_way.own() | named_statistics("shared/", self.shared)
+                self._of_each = self.processes.gathered(own)
                 raise Interrupted
         self.epoch += 1
         if warm and self.epoch == recipe.warmup_epochs and recipe.warmup == "one-shot":
@@ -354,7 +357,7 @@ class Trainer:
         state["counts"] = torch.tensor(counts)
         # Under "decay" a parameter coasts from the first step that used it.
         state["used"] = torch.tensor([parameter.grad is not None for parameter in self.bank])
-        state |= self._under_way.state()
+        state |= self._under_way.state() | self._of_each
         return {name: value.clone() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
@@ -364,6 +367,7 @@ class Trainer:
             ValueError: the state is of another network or strategy.
         """
         with refused_if_unfit():
+            state = self.processes.own_of(state)
             self.shared.load_state_dict(part_of(state, "shared/"))
             self.sharing.load_state_dict(part_of(state, "sharing/"))
             restore_optimizer("sgd", self.optimizer, state)

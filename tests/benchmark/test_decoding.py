@@ -46,6 +46,41 @@ def test_a_process_that_dies_is_reported(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+SIGNALLED = """
+import os, signal, sys
+from functools import partial
+from benchmark.datasets.decoding import Decoders
+from benchmark.datasets.jpeg import read_middle
+
+if __name__ == "__main__":
+    got = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: got.append(number))
+    decoders, num = Decoders(partial(read_middle, size=16), 16, workers=1), 0
+    for _ in range(2):
+        for pixels, unreadable in decoders([(sys.argv[1], 0)] for _ in range(100)):
+            if num == 50:
+                os.killpg(0, signal.SIGINT)
+                os.killpg(0, signal.SIGTERM)
+            num += len(pixels)
+    assert got == [signal.SIGINT, signal.SIGTERM], got
+    assert num == 200, num
+"""
+
+
+def test_a_signal_to_all_processes_of_a_program_leaves_it_its_images(tmp_path: Path) -> None:
+    photo(40, 30).save(tmp_path / "a.JPEG")
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, tmp_path / "a.JPEG"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        start_new_session=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ending", "code"), [("", 0), ("; os.kill(os.getpid(), 9)", -signal.SIGKILL)]

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli.errors import UserError
+from benchmark.config.values import flag
 from benchmark.datasets import digits
 from benchmark.datasets.splits import DataRequest
 from benchmark.standalone import command as standalone
 from benchmark.standalone.command import StandaloneConfig, draw_archs, main, make_truth
 from benchmark.truth.table import TruthTable, default_column, find_truth
 from kshot_core.retraining.standalone import StandaloneRecipe
+from kshot_core.settings import settings_of
 from kshot_core.space import check_arch
 from kshot_core.spaces import MobileNetV2, NASBench201, NASBenchMacro
 
@@ -100,6 +102,34 @@ def test_program_refuses_wrong_numbers_and_existing_tables(tmp_path: Path) -> No
     (tmp_path / "truth.csv").write_text("")
     with pytest.raises(UserError, match="exists already"):
         main(["--to", str(tmp_path / "truth.csv")])
+
+
+def test_every_setting_of_the_recipe_is_an_option(tmp_path: Path) -> None:
+    recipe = {"epochs": 1, "batch_size": 25, "learning_rate": 0.05, "warmup": 0.5}
+    recipe |= {"momentum": 0.8, "weight_decay": 1e-3, "gradient_clip": 2.0}
+    assert recipe.keys() == settings_of(StandaloneRecipe).keys()
+    options = ["--to", str(tmp_path / "a.csv"), "--archs", "2", "--seeds", "1", "--channels", "2"]
+    main([*options, "--jobs", "1", *(f"{flag(name)}={value}" for name, value in recipe.items())])
+    account = json.loads((tmp_path / "a.json").read_text())
+    assert account["config"]["recipe"] == recipe
+    for option, why in {
+        "--momentum=1": "--momentum must be 0 or more and below 1, got 1.0",
+        "--learning-rate=nan": "--learning-rate must be above 0, got nan",
+        "--warmup=2": "--warmup must be 0 to 1, got 2.0",
+        "--fleet=0": "--fleet must be at least 1, got 0",
+        "--seeds=0": "--seeds must be at least 1, got 0",
+    }.items():
+        with pytest.raises(UserError, match=why):
+            main(["--to", str(tmp_path / "b.csv"), option])
+
+
+def test_a_config_is_written_as_tables_in_the_making_have_it() -> None:
+    assert json.dumps(StandaloneConfig().to_dict(), sort_keys=True) == (
+        '{"dataset": "digits", "fleet": 16, "num_archs": 300, "num_seeds": 2, "recipe": '
+        '{"batch_size": 50, "epochs": 1, "gradient_clip": 0.0, "learning_rate": 0.1, '
+        '"momentum": 0.9, "warmup": 0.15, "weight_decay": 0.0005}, "score_images": 0, '
+        '"space": {"cells": 1, "channels": 8, "space": "nasbench201"}, "train_images": 0}'
+    )
 
 
 def test_embedded_truth_is_worth_ranking_against() -> None:

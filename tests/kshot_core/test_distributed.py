@@ -104,6 +104,22 @@ def test_one_process_alone_exchanges_nothing() -> None:
     assert not Processes(Part(1, 2)).is_first
 
 
+def test_each_process_takes_up_what_was_its_own() -> None:
+    rows = torch.tensor([[1.0, 2.0], [3.0, 6.0]])
+    state = {"w": torch.ones(1), "seen/loss": rows[0], "each/seen/loss": rows}
+    for rank in range(2):
+        found = Processes(Part(rank, 2)).own_of(state)
+        assert found.keys() == {"w", "seen/loss"}
+        assert torch.equal(found["seen/loss"], rows[rank])
+    # Of other processes than now, the mean.
+    assert torch.equal(ALONE.own_of(state)["seen/loss"], torch.tensor([2.0, 4.0]))
+    carried = {"each/pass/batches/carried": rows}
+    with pytest.raises(ValueError, match=r"by 2 processes, .*; go on with 2"):
+        ALONE.own_of(carried)
+    assert ALONE.own_of({"w": rows}) == {"w": rows}
+    assert ALONE.gathered({"w": rows}) == {}
+
+
 def test_parts_of_a_batch() -> None:
     assert [Part(rank, 3).of(12) for rank in range(3)] == [slice(0, 4), slice(4, 8), slice(8, 12)]
     with pytest.raises(ValueError, match="a batch of 10 does not divide among 3 processes"):

@@ -22,6 +22,7 @@ from kshot_core.space import Arch, Space
 from kshot_core.spaces import MobileNetV2, NASBench201
 from kshot_core.tasks.batches import Batch, Part
 from kshot_core.tasks.images import ImageSet
+from kshot_core.training.distributed import Processes
 from kshot_core.training.passes import Interrupted
 from kshot_core.training.trainer import DivergedError
 
@@ -193,7 +194,7 @@ class Averaging:
     def __init__(self) -> None:
         self.barrier, self.given = Barrier(2, timeout=60), list[Sequence[Tensor]]([(), ()])
 
-    def of(self, rank: int) -> Any:
+    def of(self, rank: int) -> Processes:
         def average(tensors: Sequence[Tensor]) -> None:
             self.given[rank] = tensors
             self.barrier.wait()
@@ -202,7 +203,9 @@ class Averaging:
             for tensor, mean in zip(tensors, means, strict=True):
                 tensor.detach().copy_(mean)
 
-        return average
+        processes = Processes(Part(rank, 2))
+        processes.average = average  # type: ignore[method-assign]
+        return processes
 
 
 def test_two_processes_are_one_that_averages_the_gradients_of_two_half_batches() -> None:

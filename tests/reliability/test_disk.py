@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from runs import TINY, run_tiny, tiny, write_truth
 from synthetic import write_run
 
+from benchmark.cli.board import Board
 from benchmark.cli.errors import UserError, exit_with
+from benchmark.pipeline.stages import Crew, Failure, Machine, Stage
 from benchmark.records import files
 from benchmark.records.files import check_writable
 from benchmark.records.folders import ConfigFolder
 from benchmark.records.load import load_records
 from benchmark.records.locks import owner_of
+from benchmark.train.setup import Places
+from benchmark.workers.executor import Local
 from kshot_core.training.trainer import Trainer
 
 NOBODY = 65534
@@ -172,3 +179,37 @@ def test_a_run_goes_on_after_too_little_memory_and_a_full_disk(
     for name in ("supernet.safetensors", "predictions.npy"):
         one, other = (next((tmp_path / where).rglob(name)) for where in ("whole", "again"))
         assert one.read_bytes() == other.read_bytes()
+
+
+def _greedy(machine: Machine, progress: object, num: int) -> int:
+    """A piece of work; the larger one of them wants a petabyte and is refused it."""
+    return int(torch.zeros(num).sum())
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.nightly)])
+def test_a_job_that_wants_more_memory_than_there_is_ends_no_other(
+    jobs: int, tmp_path: Path
+) -> None:
+    board = Board(Console(file=io.StringIO()))
+    machine = Machine(Places(tmp_path), torch.device("cpu"), jobs, 0.0)
+    sizes = [1, 10**15, 2, 3]
+    with board, Local(jobs, board.show) as executor:
+        found = Crew(machine, executor, board).run(Stage("sum", str, _greedy), sizes)
+    failed = found.pop(10**15)
+    assert found == {1: 0, 2: 0, 3: 0}
+    assert isinstance(failed, Failure)
+    assert failed.outcome == "failed"
+    assert failed.why.startswith("not enough memory: ")
+    assert "\n" not in failed.why
+
+
+@pytest.mark.parametrize("allocate", [torch.zeros, np.zeros, bytearray])
+def test_memory_that_is_not_there_is_one_line(
+    allocate: Callable[[int], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        exit_with(lambda: allocate(10**15))
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: not enough memory for these settings: ")
+    assert told.count("\n") == 1
