@@ -30,6 +30,7 @@ from kshot_core.evaluation.angle import weights_angle
 from kshot_core.evaluation.training_free import TRAINING_FREE
 from kshot_core.retraining.standalone import build_standalone
 from kshot_core.space import Arch, Priced, Space
+from kshot_core.tasks import task_of
 
 COSTS = ("params", "flops")
 RANKERS = (*COSTS, *TRAINING_FREE, "angle")
@@ -61,10 +62,18 @@ def main(argv: Sequence[str] | None = None) -> Path:
     check_writable(to.parent)
     batches = data.validation(torch.device("cpu")).scoring_batches(options.images, options.images)
     images: Tensor = batches[0][0]
-    if not images.is_floating_point() or images.ndim != 4:
-        raise UserError(f"rankers look at images, and networks of {space.name} take none")
     if options.ranker == "angle":
         scores = list(_angles(config, space, target.archs, images[:_FEW], request))
+        if len(set(scores)) == 1:
+            raise UserError(
+                f"all paths of {space.name} use the same weights of one copy, so that their angle "
+                f"is the same; give more copies than --K {config.K}"
+            )
+    elif not images.is_floating_point() or images.ndim != 4:
+        raise UserError(
+            f"{options.ranker} looks at images, and networks of {space.name} take none; angle and "
+            f"supernets rank them"
+        )
     else:
         scores = [_untrained(options.ranker, space, a, images, config.seed) for a in target.archs]
     text = "arch,score\n" + "".join(
@@ -103,8 +112,9 @@ def _angles(
     after, learnt = trained.shared.to("cpu"), trained.sharing.to("cpu")
     with torch.no_grad():
         codes = zip(sharing(archs), learnt(archs), strict=True)
+    inputs = (images, None) if task_of(space).carries else images
     for arch, pair in zip(archs, codes, strict=True):
-        yield weights_angle(drawn, after, arch, pair, images)
+        yield weights_angle(drawn, after, arch, pair, inputs)
 
 
 def _silent(step: str, done: int, total: int) -> None:

@@ -10,7 +10,7 @@ from benchmark.cli.errors import UserError
 from benchmark.config.run import RunConfig
 from benchmark.records.files import sha256
 from benchmark.train.setup import Places, Target, load_target
-from benchmark.truth.table import find_truth
+from benchmark.truth.table import TruthTable, find_truth, is_shipped
 from kshot_core.search.limits import Limits
 from kshot_core.space import Arch, Generator, Listable, PricedSpace, uniforms
 from kshot_core.tasks import task_of
@@ -67,15 +67,20 @@ class SearchTruth:
     def of(cls, config: RunConfig, places: Places, space: PricedSpace) -> SearchTruth | None:
         """The truth table that goes with a config, or None where there is none.
 
+        None too where a table is shipped of networks with other sites, such as ProxylessNAS's of
+        other stages, since nobody has named it.
+
         Raises:
-            UserError: a table that was named, or is there, cannot be used.
+            UserError: a table that was named, or that the user has, cannot be used.
         """
         try:
-            find_truth(config.dataset.name, places.truth_for(space.name), space.name)
+            path = find_truth(config.dataset.name, places.truth_for(space.name), space.name)
         except UserError:
             if places.truth_for(space.name) is not None:
                 raise
             return None  # a search needs none
+        if is_shipped(path) and not TruthTable.is_of(path, space):
+            return None
         return cls(load_target(config, places))
 
     def restricted(self, space: PricedSpace) -> PricedSpace:

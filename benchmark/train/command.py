@@ -80,6 +80,8 @@ def _train(given: argparse.Namespace, console: Console) -> list[Path]:
         for seed in seeds
     ]
     check_used(settings, configs)
+    # Nothing is scored here, so that there may be fewer images for it than a preset's.
+    configs = [one.changed(score_images=0) for one in configs]
     configs = list({one.training_only(): one for one in configs}.values())
     device = choose_device(given.device)
     places = places_of(given)

@@ -37,6 +37,7 @@ from benchmark.truth.format import (
     TruthColumn,
     check_frame,
     compress,
+    is_arch,
     space_of,
     to_frame,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "cached_truth",
     "default_column",
     "find_truth",
+    "is_shipped",
 ]
 
 _DEFAULTS = {
@@ -214,6 +216,12 @@ class TruthTable:
             )
         return cls(path, to_frame(rows, {name: name for name in names}, path), rows.lines, of)
 
+    @staticmethod
+    def is_of(path: Path, space: Space) -> bool:
+        """Whether all rows of a table are architectures of a space at its sizes."""
+        rows = read_rows(path)
+        return all(is_arch(space, compact(cells[0])) for cells in rows.cells)
+
     def save(self, path: Path) -> None:
         """Write the table whole or not at all; equal tables give equal bytes.
 
@@ -260,6 +268,11 @@ def default_column(dataset: str, table: TruthTable) -> TruthColumn:
             f"{few(fitting) or 'none'}; name the truth column yourself, one of: {few(means, 12)}"
         )
     return fitting[0]
+
+
+def is_shipped(path: Path) -> bool:
+    """Whether a table came with the package."""
+    return path.parent == _DATA
 
 
 def cached_truth(space: str = _NATIVE) -> Path:

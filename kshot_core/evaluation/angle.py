@@ -5,6 +5,7 @@ that is thought better (their eq. 3). The weights are those that the path's forw
 once; operations without weights add nothing. In the original a weight counts once for every way
 through the cell that it lies on, and pooling has a constant vector.
 
+Where every path uses all weights, as in ``darts_ptb``, one copy has one angle for all of them.
 Under K copies a path's weights are the mixture of its code: before training that of the copies as
 drawn, after it that of the trained ones. Shapes: K copies, P parameters of a group.
 """
@@ -21,9 +22,12 @@ from torch import Tensor
 from kshot_core.space import Arch
 from kshot_core.weights.bank import KShot
 
+Inputs = Any
+"""Images (B, C, H, W), or tokens (B, T) with None for the state."""
+
 
 def weights_angle(
-    before: KShot, after: KShot, arch: Arch, codes: tuple[Tensor, Tensor], images: Tensor
+    before: KShot, after: KShot, arch: Arch, codes: tuple[Tensor, Tensor], inputs: Inputs
 ) -> float:
     """The angle in radians, 0..π; 0 where the path has no weights.
 
@@ -32,9 +36,10 @@ def weights_angle(
         after: the same one, trained.
         arch: the path.
         codes: of the path before and after training, (K,) each.
-        images: a few, of any content: which weights run is seen on them.
+        inputs: a few images, of any content: which weights run is seen on them. Of a network that
+            carries a state, tokens and None.
     """
-    used = used_groups(after, arch, codes[1], images)
+    used = used_groups(after, arch, codes[1], inputs)
     with torch.no_grad():
         pairs = [
             tuple(
@@ -51,10 +56,13 @@ def weights_angle(
     return math.acos(max(-1.0, min(1.0, float(product) / length))) if length > 0 else 0.0
 
 
-def used_groups(shared: KShot, arch: Arch, code: Tensor, images: Tensor) -> Sequence[str]:
+def used_groups(shared: KShot, arch: Arch, code: Tensor, inputs: Inputs) -> Sequence[str]:
     """Names in the bank of the groups of weights that a path's output depends on, in order."""
     with torch.enable_grad():
-        output = shared(images, arch, code)
+        output: Any = shared(inputs, arch, code)
+    if isinstance(output, tuple):
+        # The state that is carried on is made of no other weights.
+        output = output[0]
     reached: set[int] = set()
     seen, waiting = set[Any](), [output.grad_fn]
     while waiting:

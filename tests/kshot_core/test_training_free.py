@@ -18,7 +18,15 @@ from kshot_core.evaluation.angle import used_groups, weights_angle
 from kshot_core.evaluation.training_free import TRAINING_FREE, depth, naswot, synflow
 from kshot_core.metrics.correlation import spearman
 from kshot_core.space import Space
-from kshot_core.spaces import DARTS, MobileNetV2, NASBench201, NASBenchMacro, Proxyless
+from kshot_core.spaces import (
+    DARTS,
+    DARTSPTB,
+    MobileNetV2,
+    NASBench101,
+    NASBench201,
+    NASBenchMacro,
+    Proxyless,
+)
 from kshot_core.streams import seeded
 from kshot_core.weights.bank import KShot
 
@@ -112,6 +120,7 @@ SPACES: dict[str, Space] = {
     "mobilenetv2": MobileNetV2(
         stages=((4, 2, 2),), stem=4, first=4, head=6, num_classes=3, image_size=8
     ),
+    "nasbench101": NASBench101(channels=4, cells=1, num_classes=3, image_size=8),
     "nasbench201": NASBench201(channels=2, cells=1, num_classes=3, image_size=8),
     "nasbench_macro": NASBenchMacro(stem=2, head=6, num_classes=3, image_size=8),
     "proxyless": Proxyless(
@@ -149,6 +158,30 @@ def test_the_weights_of_a_path_are_those_that_get_gradients(name: str) -> None:
     used = used_groups(shared, arch, code, images)
     shared(images, arch, code).sum().backward()
     assert set(used) == {key for key, value in shared.bank.items() if value.grad is not None}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_space_of_images_has_angles_that_tell_architectures_apart(name: str) -> None:
+    space = SPACES[name]
+    before, after = _shared(space, 1, 0), _shared(space, 1, 1)
+    archs = [*space.extremes(), space.sample(torch.Generator().manual_seed(0))]  # type: ignore[attr-defined]
+    images, one = torch.randn(2, 3, 8, 8), torch.ones(1)
+    angles = [weights_angle(before, after, arch, (one, one), images) for arch in archs]
+    assert all(0 < angle < math.pi for angle in angles)
+    assert len(set(angles)) > 1
+    assert weights_angle(after, after, archs[0], (one, one), images) < 1e-3
+
+
+def test_recurrent_cells_use_all_weights_so_that_only_codes_tell_them_apart() -> None:
+    space = DARTSPTB(units=6, num_classes=12)
+    before, after = _shared(space, 2, 0), _shared(space, 2, 1)
+    inputs, half = (torch.randint(12, (2, 4)), None), torch.tensor([0.5, 0.5])
+    least, most = space.extremes()
+    angles = [weights_angle(before, after, arch, (half, half), inputs) for arch in (least, most)]
+    assert 0 < angles[0] == angles[1] < math.pi
+    assert set(used_groups(after, most, half, inputs)) == set(after.bank)
+    other = torch.tensor([0.9, 0.1])
+    assert weights_angle(before, after, most, (half, other), inputs) != angles[0]
 
 
 def test_the_angle_is_that_between_the_mixed_weights() -> None:
