@@ -72,6 +72,10 @@ def test_the_answer_gives_interval_and_number_of_pairs(data: StudyData) -> None:
     assert "Counting parameters reaches" in answer
     empty = dataclasses.replace(data, runs=data.runs.iloc[:0])
     assert differences.answer(empty) == "No pair of runs yet."
+    alone = dataclasses.replace(data.study.sizes[data.scale], rows=(data.rows[0].name,))
+    rows = tuple(dataclasses.replace(row, paper={}) for row in data.study.rows)
+    study = dataclasses.replace(data.study, rows=rows, sizes={data.scale: alone})
+    assert not len(differences.table(dataclasses.replace(data, study=study)))
 
 
 def test_combined_rankings_are_means_of_ranks(data: StudyData) -> None:

@@ -23,6 +23,12 @@ STUDY = Study(
         Row("rate", "twice the learning rate", {"K": 1, "learning_rate": 0.1}),
         Row("narrow", "half as wide", {"K": 1, "channels": 4}),
         Row("running", "running statistics", {"K": 1, "batch_norm": "running"}),
+        # What the preset of the embedded data does.
+        Row(
+            "fair-short",
+            "fair, twice the rate, half as long",
+            {"K": 1, "sampler": "fair", "learning_rate": 0.1, "epochs": 3},
+        ),
         Row("average", "weights of 3 epochs averaged", {"K": 1, "average_epochs": 3}),
     ),
     sizes={
@@ -46,6 +52,7 @@ STUDY = Study(
                 "long": {"epochs": 500},
                 "rate": {"learning_rate": 0.05},
                 "narrow": {"channels": 8},
+                "fair-short": {"epochs": 125, "learning_rate": 0.05},
                 "average": {"average_epochs": 5},
             },
         ),

@@ -12,7 +12,7 @@ from benchmark.study.definition import Row, StudyData, Table
 from benchmark.study.paired import Difference
 from benchmark.study.ranked import NAMES, datasets, groups, on
 from benchmark.views.ranks import METRIC, agreement, best_control, each_by_loss
-from benchmark.views.values import MISSING, numbers
+from benchmark.views.values import MISSING, frame_of, numbers
 
 SCORES = ("accuracy", "loss")
 
@@ -55,7 +55,7 @@ def table(data: StudyData, first: str = "", others: Collection[str] = ()) -> pd.
         for row in data.rows
         if row.name != first and (not others or row.name in others)
     ]
-    frame = pd.DataFrame(lines)
+    frame = frame_of(lines, ["dataset", "name", "n"])
     return frame.drop(columns="dataset") if len(every) == 1 else frame
 
 
