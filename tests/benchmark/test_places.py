@@ -55,11 +55,11 @@ def test_a_study_of_several_spaces_says_which_truth_it_lacks_before_it_trains(
     with pytest.raises(UserError) as error:
         study_command(["five_spaces", "--scale", "cpu", "--results", str(results)])
     message = str(error.value)
-    assert "no truth table of nasbench101 for digits at" in message
+    assert "no truth table of nasbench201 for cifar10 at" in message
     assert "python -m benchmark.truth import" in message
     assert "\n" not in message
     assert not list(results.rglob("*.safetensors"))
     with pytest.raises(
-        UserError, match=r"has 4 search spaces .* name each with --truth SPACE=FILE"
+        UserError, match=r"has 5 search spaces .* name each with --truth SPACE=FILE"
     ):
         study_command(["five_spaces", "--truth", "a.csv", "--results", str(results)])

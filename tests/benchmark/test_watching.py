@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from runs import run_tiny, tiny, write_truth
 
@@ -19,9 +20,10 @@ from benchmark.records.load_details import (
     write_archs,
 )
 from benchmark.run.watching import spaced
-from benchmark.study.definition import Row
+from benchmark.study.definition import Row, StudyData
 from benchmark.study.scored import of_runs
 from benchmark.study.site.archs import archs_of_run
+from benchmark.study.studies import STUDIES
 from benchmark.truth.table import TruthTable
 from kshot_core.metrics.correlation import kendall_tau_b
 from kshot_core.spaces import NASBench101, NASBench201
@@ -87,9 +89,13 @@ def test_watching_changes_no_prediction(results: Path, tmp_path: Path) -> None:
     assert np.array_equal(load_predictions(plain), load_predictions(_folders(results)[0]))
 
 
+def _data(runs: pd.DataFrame) -> StudyData:
+    return StudyData(STUDIES["table9"], "cpu", Path(), {}, runs, runs, runs, runs)
+
+
 def test_a_study_reads_them_seed_by_seed(results: Path) -> None:
     runs = load_records(results).assign(seed=[0, 1])
-    found = of_runs(Row("K3", "K = 3"), "digits", runs)
+    found = of_runs(_data(runs), Row("K3", "K = 3"), "digits", runs)
     assert found is not None
     assert found.predicted.shape == (2, 12)
     assert found.archs[0] in NASBench201().archs()
@@ -121,7 +127,7 @@ def test_architectures_of_a_space_without_order_are_named(tmp_path: Path) -> Non
     names = load_archs(folder)
     assert names == [SPACE_101.to_string(arch) for arch in table.archs()]
     runs = load_records(tmp_path).assign(seed=0)
-    found = of_runs(Row("K3", "K = 3"), "digits", runs)
+    found = of_runs(_data(runs), Row("K3", "K = 3"), "digits", runs)
     assert found is not None
     assert [SPACE_101.to_string(arch) for arch in found.archs] == names
     assert found.true.tolist() == [values[texts.index(name)] for name in names]
@@ -133,7 +139,7 @@ def test_architectures_of_a_space_without_order_are_named(tmp_path: Path) -> Non
     record = json.loads((folder / "record.json").read_text())
     assert "archs.csv" in record["files"]
     (folder / "archs.csv").unlink()
-    assert of_runs(Row("K3", "K = 3"), "digits", runs) is None
+    assert of_runs(_data(runs), Row("K3", "K = 3"), "digits", runs) is None
 
 
 def _table(path: Path, texts: list[str], values: list[float]) -> Path:

@@ -22,7 +22,7 @@ STUDY = Study(
         # Weights that no batch-norm rescales learn K times slower in copies, unless:
         Row(
             "wide",
-            "K = 8, wide, compensated",
+            "K = 8, compensated",
             {"K": 8, "widen_copies": True, "compensate": True, "clip_norm": "merged"},
         ),
     ),

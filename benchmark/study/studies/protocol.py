@@ -26,10 +26,10 @@ STUDY = Study(
         # What the preset of the embedded data does.
         Row(
             "fair-short",
-            "fair, twice the rate, half as long",
+            "fair, short, faster",
             {"K": 1, "sampler": "fair", "learning_rate": 0.1, "epochs": 3},
         ),
-        Row("average", "weights of 3 epochs averaged", {"K": 1, "average_epochs": 3}),
+        Row("average", "averaged weights", {"K": 1, "average_epochs": 3}),
     ),
     sizes={
         "tiny": Size(
