@@ -73,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
         return None
     places = places_of(given)
     check_study(study, given.scale, places)
-    console.print(Text(_found_line(plan(study, given.scale, results), results)), soft_wrap=True)
+    steps = plan(study, given.scale, results, timed=False)
+    console.print(Text(_found_line(steps, results)), soft_wrap=True)
     for name in scores_to_make(study, given.scale, results):
         made = f"python -m benchmark.run --scores {name}.csv makes their record"
         console.print(Text(f"no scores {name}: {made}"))

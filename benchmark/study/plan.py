@@ -31,10 +31,16 @@ class Step:
     seconds: float | None = None
 
 
-def plan(study: Study, scale: str, results: Path) -> list[Step]:
+def plan(study: Study, scale: str, results: Path, timed: bool = True) -> list[Step]:
     """All steps of a study at a scale, in the order of its jobs.
 
     What a search that diverged would have found is not retrained, and has no step.
+
+    Args:
+        study: the study.
+        scale: of its runs.
+        results: the results folder.
+        timed: whether steps say how long they take, for which every record is read.
 
     Raises:
         UserError: no such scale, or settings that cannot work.
@@ -46,13 +52,15 @@ def plan(study: Study, scale: str, results: Path) -> list[Step]:
             steps.append(Step(job, "scores", state, 0.0 if state == TO_DO else None))
             continue
         what = "run" if study.kind == "rank" else "search"
-        steps.append(Step(job, what, state, seconds_of(results, job) if state == TO_DO else None))
+        steps.append(
+            Step(job, what, state, seconds_of(results, job) if timed and state == TO_DO else None)
+        )
         if study.kind != "search+retrain" or state == DIVERGED:
             continue
         folder, state = finished(results, job.config), TO_DO
         if folder is not None:
             state = _state(results, retraining_of(size, folder, job.seed))
-        seconds = seconds_of_retraining(results, size, job) if state == TO_DO else None
+        seconds = seconds_of_retraining(results, size, job) if timed and state == TO_DO else None
         steps.append(Step(job, "retraining", state, seconds))
     return steps
 
