@@ -36,7 +36,7 @@ def test_no_option_at_all_is_the_embedded_data_set() -> None:
 
 
 def test_quick_supernets_are_of_the_networks_that_the_shipped_tables_are_of() -> None:
-    assert {*presets._TRUTHS_NETWORKS} == {*table._EMBEDDED}
+    assert {*presets.TRUTHS_NETWORKS} == {*table._EMBEDDED}
     for (space, dataset), path in table._EMBEDDED.items():
         made = json.loads(path.with_suffix(".json").read_text())["config"]
         # The oldest table's has them beside the others.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from benchmark.config.presets import NO_DROPOUT, TRUTHS_NETWORKS
 from benchmark.study.definition import Picture, Row, Size, Study, Table
 from benchmark.study.figures import biases as bias_figures
 from benchmark.study.figures import sharing
@@ -36,7 +37,6 @@ _COPIES = {
 # figures could not be read.
 _PAPER = {"nasbench101": 0.659, "nasbench201": 0.701}
 _PAPER_SHORT = {"nasbench101": 0.618}
-_NO_DROPOUT = {f"dropout{kind}": 0.0 for kind in ("", "h", "x", "i", "e")}
 
 _ON_CPU: dict[str, dict[str, Any]] = {
     "nasbench101": {
@@ -51,7 +51,7 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "train_images": 8192, "epochs": 4, "score_images": 256, "score_batch_size": 128,
     },
     "darts_ptb": {
-        "dataset": "text", "units": 32, **_NO_DROPOUT, "batch_size": 32, "learning_rate": 1.0,
+        "dataset": "text", "units": 32, **NO_DROPOUT, "batch_size": 32, "learning_rate": 1.0,
         "gradient_clip": 0.25, "train_images": 3200, "epochs": 4, "score_images": 256,
         "score_batch_size": 64, "truth_column": "penn-treebank/valid/3000ep/mean",
     },
@@ -66,19 +66,23 @@ _ON_CPU: dict[str, dict[str, Any]] = {
         "epochs": 4, "archs": 200, "score_images": 250,
     },
 }  # fmt: skip
+_FORTY = {"epochs": 4, "archs": 40}
 _TINY: dict[str, dict[str, Any]] = {
-    "nasbench101": {"dataset": "digits", "channels": 8, "cells": 1, "epochs": 4, "archs": 40},
-    "nasbench201": {"dataset": "digits", "channels": 8, "cells": 1, "epochs": 4, "archs": 40},
-    "darts": {"dataset": "digits", "channels": 4, "layers": 3, "zero": False, "epochs": 4},
-    "darts_ptb": {
-        "dataset": "grammar", "units": 16, **_NO_DROPOUT, "batch_size": 32, "learning_rate": 1.0,
-        "gradient_clip": 0.25, "train_images": 640, "epochs": 4, "score_images": 128,
-        "score_batch_size": 64,
-    },
-    "proxyless": {
-        "dataset": "digits", "stem": 8, "first": 8, "head": 32, "stem_stride": 1,
-        "stages": "8x2/1,16x2/2", "epochs": 4,
-    },
+    space: {"dataset": dataset, **TRUTHS_NETWORKS[space, dataset], **more}
+    for space, dataset, more in (
+        ("nasbench101", "digits", _FORTY),
+        ("nasbench201", "digits", _FORTY),
+        ("darts", "digits", {"epochs": 4}),
+        (
+            "darts_ptb",
+            "grammar",
+            {
+                "batch_size": 32, "learning_rate": 1.0, "gradient_clip": 0.25,
+                "train_images": 640, "epochs": 4, "score_images": 128, "score_batch_size": 64,
+            },
+        ),
+        ("proxyless", "digits", {"epochs": 4}),
+    )
 }  # fmt: skip
 """Against the tables that are shipped with the package (``benchmark.truth.table``)."""
 
