@@ -42,6 +42,17 @@ class Difference:
         p = 2 * stats.t.sf(abs(mean) / error, len(pairs) - 1)
         return cls(mean, float(low), float(high), float(p), len(pairs))
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def brief(self) -> str:
+        """With its interval, e.g. ``+1.2 (+0.4 to +2.0, n = 5)``."""
+        between = "" if np.isnan(self.low) else f"{self.low:+.1f} to {self.high:+.1f}, "
+        return f"{self.mean:+.1f} ({between}n = {self.num})"
+
     def text(self, unit: str) -> str:
         """As a person would write it, e.g. ``+1.2 points (95 % interval 0.4 to 2.0, n = 5)``."""
         if self.num < 2:

@@ -14,6 +14,7 @@ from synthetic import write_run
 from benchmark.records.load import load_predictions
 from benchmark.study.definition import StudyData
 from benchmark.study.file import data_of
+from benchmark.study.paired import Difference
 from benchmark.study.studies import STUDIES
 from benchmark.study.tables import differences, measures, transfer
 from benchmark.study.tables.combined import PARAMETERS, Combinations
@@ -60,15 +61,41 @@ def test_differences_are_those_of_equal_seeds(data: StudyData) -> None:
         low, high = (100 * one for one in expected.confidence_interval())
         assert line[f"{score}_interval"] == f"{low:+.1f} to {high:+.1f}"
     assert line["n"] == 3, "the fourth seed has no partner"
+    assert line["loss_q"] == line["loss_p"], "one comparison alone"
     assert table.loc["K = 4", "n"] == 0
+
+
+def test_verdicts_are_by_the_interval(data: StudyData, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = np.array([50.0, 52.0, 51.0])
+    gains = {"K2": [9.0, 10.0, 11.0], "K4": [-9.0, -10.0, -11.0], "K8": [3.0, -2.0, 1.0]}
+    rows = {row.name: row for row in data.rows}
+    monkeypatch.setattr(
+        differences,
+        "differences",
+        lambda _, __, row, ___: (
+            dict.fromkeys(differences.SCORES, Difference.of(base + gains[row.name], base))
+            if row.name in gains
+            else {}
+        ),
+    )
+    answer = differences.answer(data)
+    assert f"Better: {rows['K2'].label} +10.0 (+7.5 to +12.5, n = 3)." in answer
+    assert f"Worse: {rows['K4'].label} -10.0 (-12.5 to -7.5, n = 3)." in answer
+    assert f"Not told apart from it: {rows['K8'].label} +0.7 (-5.6 to +6.9, n = 3)." in answer
+    assert answer.count("K = 8") == 1 + answer.count("above it by −loss: K = 8")
+    table = differences.table(data).set_index("name")
+    expected = stats.false_discovery_control(table["loss_p"].dropna())
+    assert table["loss_q"].dropna().to_numpy() == pytest.approx(expected)
 
 
 def test_the_answer_gives_interval_and_number_of_pairs(data: StudyData) -> None:
     answer = differences.answer(data)
     assert answer.startswith("On digits K = 1 ranks to ")
-    assert "K = 8: " in answer
-    assert "95 % interval" in answer
-    assert "n = 3 pairs" in answer
+    line = differences.table(data).set_index("name").loc["K = 8"]
+    told = f"K = 8 {line['loss']:+.1f} ({line['loss_interval']}, n = 3)."
+    low, high = (float(end) for end in line["loss_interval"].split(" to "))
+    kind = "Better" if low > 0 else "Worse" if high < 0 else "Not told apart from it"
+    assert f"{kind}: {told}" in answer
     assert "Counting parameters reaches" in answer
     empty = dataclasses.replace(data, runs=data.runs.iloc[:0])
     assert differences.answer(empty) == "No pair of runs yet."

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from functools import partial
 
 import pandas as pd
+from scipy import stats
 
 from benchmark.study.definition import Row, StudyData, Table
 from benchmark.study.paired import Difference
@@ -25,10 +26,12 @@ LABELS = {
     "loss": "by −loss",
     "loss_interval": "95 %, −loss",
     "loss_p": "p",
+    "loss_q": "q",
 }
 NOTES = (
     "Points of tau-b more (+) or less (−) than that row; pairs have the seed in common.",
     "95 %, p: of the mean over pairs, Student's paired t-test; p of −loss.",
+    "q: p adjusted for the number of rows compared (false discovery rate, Benjamini-Hochberg).",
 )
 
 
@@ -42,7 +45,8 @@ def table(data: StudyData, first: str = "", others: Collection[str] = ()) -> pd.
 
     Returns:
         Columns ``dataset`` (where there are several), ``name``, for each of ``SCORES`` the mean
-        difference in points, its ``_interval`` and ``_p``, and ``n``, the number of pairs.
+        difference in points, its ``_interval`` and ``_p``, ``loss_q``, and ``n``, the number of
+        pairs.
     """
     every = datasets(data)
     first = first or data.rows[0].name
@@ -56,7 +60,16 @@ def table(data: StudyData, first: str = "", others: Collection[str] = ()) -> pd.
         if row.name != first and (not others or row.name in others)
     ]
     frame = frame_of(lines, ["dataset", "name", "n"])
+    if len(frame):
+        adjusted = frame.groupby("dataset", sort=False)["loss_p"].transform(_adjusted)
+        frame.insert(list(frame).index("loss_p") + 1, "loss_q", adjusted)
     return frame.drop(columns="dataset") if len(every) == 1 else frame
+
+
+def _adjusted(p: pd.Series) -> pd.Series:
+    """P-values (N,) adjusted for those that are known."""
+    known = p.dropna()
+    return pd.Series(stats.false_discovery_control(known), known.index).reindex(p.index)
 
 
 def differences_from(
@@ -70,7 +83,7 @@ def differences_from(
         LABELS,
         NOTES,
         decimals=1,
-        formats={"accuracy_p": ".2g", "loss_p": ".2g"},
+        formats={"accuracy_p": ".2g", "loss_p": ".2g", "loss_q": ".2g"},
         for_programs=("accuracy_p",),
     )
 
@@ -111,32 +124,54 @@ def _line(row: Row, found: dict[str, Difference]) -> dict[str, object]:
 
 
 def answer(data: StudyData) -> str:
-    """By −loss, each row less the first one on the first data set with pairs; then the controls."""
+    """Which rows rank better than the first one, which worse, and which cannot be told from it.
+
+    By −loss, on the first data set with pairs; by accuracy what differs there; then the controls.
+    """
     for dataset in datasets(data):
-        told = list(_told(data, dataset))
-        if told:
+        found = dict(_found(data, dataset))
+        if found:
             break
     else:
         return "No pair of runs yet."
-    runs = on(data, dataset)
     first = data.rows[0]
-    level = {row.name: each_by_loss(own) for row, own in groups(data, dataset)}[first.name].mean()
-    counted = best_control(runs)
-    aside = "" if counted is None else f" Counting {counted[0]} reaches {100 * counted[1]:.1f} %"
-    agreed = agreement(runs)
-    if aside:
-        aside += (
-            f", two seeds of the truth {100 * agreed:.1f} %." if not math.isnan(agreed) else "."
+    level = {row.name: each_by_loss(own).mean() for row, own in groups(data, dataset)}
+    name, reached = NAMES.get(dataset, dataset), 100 * level[first.name]
+    said = [
+        f"On {name} {first.label} ranks to {reached:.1f} % tau-b by −loss.",
+        *_verdicts({label: of["loss"] for label, of in found.items()}),
+    ]
+    sure = {label: of["accuracy"] for label, of in found.items() if of["accuracy"].is_sure}
+    said += [f"By accuracy {verdict[0].lower()}{verdict[1:]}" for verdict in _verdicts(sure)]
+    said.append("In brackets 95 % intervals over pairs of seeds, not adjusted for their number.")
+    counted, agreed = best_control(on(data, dataset)), agreement(on(data, dataset))
+    if counted is not None:
+        above = [row.label for row in data.rows if level.get(row.name, 0.0) > counted[1]]
+        said.append(
+            f"Counting {counted[0]} reaches {100 * counted[1]:.1f} %; "
+            f"above it by −loss: {'; '.join(above) or 'no row'}."
         )
-    name = NAMES.get(dataset, dataset)
-    return (
-        f"On {name} {first.label} ranks to {100 * level:.1f} % tau-b by −loss; "
-        f"less that, {'; '.join(told)}.{aside}"
-    )
+    if not math.isnan(agreed):
+        said.append(f"Two seeds of the truth agree to {100 * agreed:.1f} %.")
+    return " ".join(said)
 
 
-def _told(data: StudyData, dataset: str) -> Iterator[str]:
+def _found(data: StudyData, dataset: str) -> Iterator[tuple[str, dict[str, Difference]]]:
     for row in data.rows[1:]:
         found = differences(data, dataset, row, data.rows[0].name)
         if found:
-            yield f"{row.label}: {found['loss'].text('points')}"
+            yield row.label, found
+
+
+def _verdicts(found: dict[str, Difference]) -> list[str]:
+    """A sentence for each verdict that some row has, e.g. ``Better: K = 8 +1.2 (...)``."""
+    kinds: dict[str, list[str]] = {}
+    for label, one in found.items():
+        kind = "Not told apart from it"
+        if one.is_sure:
+            kind = "Better" if one.mean > 0 else "Worse"
+        elif one.num < 2:
+            kind = "One seed, no finding"
+        kinds.setdefault(kind, []).append(f"{label} {one.brief}")
+    order = ("Better", "Worse", "Not told apart from it", "One seed, no finding")
+    return [f"{kind}: {'; '.join(kinds[kind])}." for kind in order if kind in kinds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from textwrap import wrap
 
 import numpy as np
@@ -172,29 +173,32 @@ def answer(data: StudyData) -> str:
     told = " ".join(sentence(one) for one in spaces)
     return (
         f"Of {len(spaces)} spaces a supernet ranks better than the best count, beyond its interval "
-        f"and with more than one seed, {count}. {told}"
+        f"and with more than one seed, {count}. Tau-b in percent of the best supernet of each and "
+        f"of the best count: {told}"
     )
 
 
 def sentence(space: OfSpace) -> str:
-    """What supernets reach on one space, what the best count does, and what they add to it."""
-    true, best = space.ranked[0].true, space.best_count()
-    parts = []
-    for one in space.ranked:
-        try:
-            value = mean_over_runs(one, kendall_tau_b)
-        except UndefinedMetricError:
-            parts.append(f"{ranker_of(one.row)} undefined")
-            continue
-        parts.append(f"{ranker_of(one.row)} {100 * value.value:.1f}")
+    """What the best supernet reaches on one space, the best count, and the former less that."""
+    reached = dict(_reached(space))
     nums = sorted({len(one.predicted) for one in space.ranked})
-    head = f"{space.label} ({len(true)} archs, n = {', '.join(map(str, nums))}): tau-b in percent "
-    head += ", ".join(parts)
+    head = f"{space.label} (n = {', '.join(map(str, nums))}): "
+    if not reached:
+        return f"{head}undefined for every supernet."
+    ranker = max(reached, key=reached.__getitem__)
+    head += f"{ranker} {100 * reached[ranker]:.1f}"
+    best = space.best_count()
     if best is None:
         return f"{head}; no count varies."
-    counted = 100 * kendall_tau_b(best[1], true)
-    said = "; ".join(f"{name} {_told(found)}" for name, found in _gains(space))
-    return f"{head}; {best[0]} {counted:.1f}. Less that: {said}."
+    counted = 100 * kendall_tau_b(best[1], space.ranked[0].true)
+    return f"{head}, {best[0]} {counted:.1f}, less that {_told(dict(_gains(space))[ranker])}."
+
+
+def _reached(space: OfSpace) -> Iterator[tuple[str, float]]:
+    """Each ranker's mean tau-b over its seeds, where it has one."""
+    for one in space.ranked:
+        with suppress(UndefinedMetricError):
+            yield ranker_of(one.row), mean_over_runs(one, kendall_tau_b).value
 
 
 def _gains(space: OfSpace) -> list[tuple[str, Finding]]:
@@ -221,5 +225,5 @@ def _told(found: Finding) -> str:
     if found.num < 2:
         return f"{text}, one seed: no finding"
     if not found.is_sure:
-        return f"{text}, no telling"
-    return f"{text}, {'helped' if _helps(found) else 'did worse'}"
+        return f"{text}, not told apart"
+    return f"{text}, {'better' if _helps(found) else 'worse'}"
