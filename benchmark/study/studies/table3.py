@@ -139,7 +139,8 @@ def _answer(data: StudyData) -> str:
         seeds = sorted({*one_shot.dropna().index} & {*k_shot.dropna().index})
         if seeds:
             found = Difference.of(k_shot[seeds], one_shot[seeds])
-            said.append(f"{dataset}: {found.text('points')}")
+            verdict = "" if found.is_sure or found.num < 2 else ", not told apart"
+            said.append(f"{dataset}: {found.text('points')}{verdict}")
     if not said:
         return "Not searched yet."
     answer = f"True accuracy of what K-shot finds less what one-shot does: {'; '.join(said)}."
