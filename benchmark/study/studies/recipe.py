@@ -41,7 +41,7 @@ STUDY = Study(
         ),
         Row(
             "widened",
-            "+ wide copies, compensated",
+            "+ wide and compensated",
             {
                 **_PAPER, **_EXTRA, "output_scale": 10.0, "warmup_epochs": 0,
                 "widen_copies": True, "compensate": True, "clip_norm": "merged",

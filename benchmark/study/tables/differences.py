@@ -20,16 +20,17 @@ SCORES = ("accuracy", "loss")
 LABELS = {
     "dataset": "data set",
     "name": "",
-    "accuracy": "by accuracy",
+    "accuracy": "accuracy",
     "accuracy_interval": "95 %, accuracy",
     "accuracy_p": "p, accuracy",
-    "loss": "by −loss",
+    "loss": "−loss",
     "loss_interval": "95 %, −loss",
     "loss_p": "p",
     "loss_q": "q",
 }
 NOTES = (
     "Points of tau-b more (+) or less (−) than that row; pairs have the seed in common.",
+    "On another processor a seed rounds its way to another result: such pairs share little.",
     "95 %, p: of the mean over pairs, Student's paired t-test; p of −loss.",
     "q: p adjusted for the number of rows compared (false discovery rate, Benjamini-Hochberg).",
 )
