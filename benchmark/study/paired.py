@@ -48,9 +48,14 @@ class Difference:
         return self.low > 0 or self.high < 0
 
     @property
+    def interval(self) -> str:
+        """Its ends, e.g. ``+0.4 to +2.0``; empty where there is none."""
+        return "" if np.isnan(self.low) else f"{self.low:+.1f} to {self.high:+.1f}"
+
+    @property
     def brief(self) -> str:
         """With its interval, e.g. ``+1.2 (+0.4 to +2.0, n = 5)``."""
-        between = "" if np.isnan(self.low) else f"{self.low:+.1f} to {self.high:+.1f}, "
+        between = f"{self.interval}, " if self.interval else ""
         return f"{self.mean:+.1f} ({between}n = {self.num})"
 
     def text(self, unit: str) -> str:

@@ -114,11 +114,10 @@ def _line(row: Row, found: dict[str, Difference]) -> dict[str, object]:
     line: dict[str, object] = {"name": row.label}
     for score in SCORES:
         one = found.get(score)
-        known = one is not None and not math.isnan(one.low)
         line |= {
-            score: math.nan if one is None else one.mean,
-            f"{score}_interval": f"{one.low:+.1f} to {one.high:+.1f}" if one and known else MISSING,
-            f"{score}_p": one.p if one and known else math.nan,
+            score: one.mean if one else math.nan,
+            f"{score}_interval": (one.interval if one else "") or MISSING,
+            f"{score}_p": one.p if one else math.nan,
         }
     num = next(iter(found.values())).num if found else 0
     return {**line, "n": num}
@@ -166,13 +165,14 @@ def _found(data: StudyData, dataset: str) -> Iterator[tuple[str, dict[str, Diffe
 
 def _verdicts(found: dict[str, Difference]) -> list[str]:
     """A sentence for each verdict that some row has, e.g. ``Better: K = 8 +1.2 (...)``."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[str]] = {
+        "Better": [], "Worse": [], "Not told apart from it": [], "One seed, no finding": [],
+    }  # fmt: skip
     for label, one in found.items():
         kind = "Not told apart from it"
         if one.is_sure:
             kind = "Better" if one.mean > 0 else "Worse"
         elif one.num < 2:
             kind = "One seed, no finding"
-        kinds.setdefault(kind, []).append(f"{label} {one.brief}")
-    order = ("Better", "Worse", "Not told apart from it", "One seed, no finding")
-    return [f"{kind}: {'; '.join(kinds[kind])}." for kind in order if kind in kinds]
+        kinds[kind].append(f"{label} {one.brief}")
+    return [f"{kind}: {'; '.join(labels)}." for kind, labels in kinds.items() if labels]

@@ -180,25 +180,25 @@ def answer(data: StudyData) -> str:
 
 def sentence(space: OfSpace) -> str:
     """What the best supernet reaches on one space, the best count, and the former less that."""
-    reached = dict(_reached(space))
+    taus = list(_taus(space))
     nums = sorted({len(one.predicted) for one in space.ranked})
     head = f"{space.label} (n = {', '.join(map(str, nums))}): "
-    if not reached:
+    if not taus:
         return f"{head}undefined for every supernet."
-    ranker = max(reached, key=reached.__getitem__)
-    head += f"{ranker} {100 * reached[ranker]:.1f}"
+    ranked, tau_b = max(taus, key=lambda pair: pair[1])
+    head += f"{ranker_of(ranked.row)} {100 * tau_b:.1f}"
     best = space.best_count()
     if best is None:
         return f"{head}; no count varies."
-    counted = 100 * kendall_tau_b(best[1], space.ranked[0].true)
-    return f"{head}, {best[0]} {counted:.1f}, less that {_told(dict(_gains(space))[ranker])}."
+    counted = 100 * kendall_tau_b(best[1], ranked.true)
+    return f"{head}, {best[0]} {counted:.1f}, less that {_told(gain(ranked, best[1]))}."
 
 
-def _reached(space: OfSpace) -> Iterator[tuple[str, float]]:
-    """Each ranker's mean tau-b over its seeds, where it has one."""
+def _taus(space: OfSpace) -> Iterator[tuple[Scored, float]]:
+    """Each supernet's mean tau-b over its seeds, where it has one."""
     for one in space.ranked:
         with suppress(UndefinedMetricError):
-            yield ranker_of(one.row), mean_over_runs(one, kendall_tau_b).value
+            yield one, _each(one, kendall_tau_b).mean
 
 
 def _gains(space: OfSpace) -> list[tuple[str, Finding]]:
