@@ -12,7 +12,8 @@ from scipy import stats
 from synthetic import write_run
 
 from benchmark.records.load import load_predictions
-from benchmark.study.definition import StudyData
+from benchmark.study.definition import Row, StudyData
+from benchmark.study.figures import copies
 from benchmark.study.file import data_of
 from benchmark.study.paired import Difference
 from benchmark.study.studies import STUDIES
@@ -107,7 +108,7 @@ def test_the_answer_gives_interval_and_number_of_pairs(data: StudyData) -> None:
 
 def test_combined_rankings_are_means_of_ranks(data: StudyData) -> None:
     combined = Combinations(
-        {"loss": ("K1",), "params": (PARAMETERS,), "both": ("K1", PARAMETERS)}, "both", "params"
+        {"loss": ("K1",), "params": (PARAMETERS,), "both": ("K1", PARAMETERS)}, ("both",), "params"
     )
     table = combined.table(data).set_index("name")
     space = NASBench201(channels=16, cells=5, num_classes=10)
@@ -127,9 +128,25 @@ def test_combined_rankings_are_means_of_ranks(data: StudyData) -> None:
 
 
 def test_a_combination_without_its_runs_has_none(data: StudyData) -> None:
-    combined = Combinations({"a": ("K4", PARAMETERS), "b": (PARAMETERS,)}, "a", "b")
+    combined = Combinations({"a": ("K4", PARAMETERS), "b": (PARAMETERS,)}, ("a",), "b")
     assert combined.table(data)["n"].tolist() == [0, 1]
     assert combined.answer(data) == "No run yet."
+
+
+def test_figure_4_tells_the_seeds_of_the_rows_that_it_shows(data: StudyData) -> None:
+    assert copies.figure(data).axes[0].get_title().endswith(", 3 to 4 seeds")
+    # The second row is a control, which has no place on an axis of K.
+    of_K, control = data.study.rows[:1], Row("K8", "fixed", {"K": 8, "sharing": "fixed"})
+    study = dataclasses.replace(data.study, rows=(*of_K, control), sizes={})
+    shown = copies.figure(dataclasses.replace(data, study=study)).axes[0]
+    assert shown.get_title().endswith(", 3 seeds")
+
+
+def test_a_scale_without_a_row_has_no_line_with_it(data: StudyData) -> None:
+    rankers = {"a": ("not a row", PARAMETERS), "b": ("K1", PARAMETERS), "c": (PARAMETERS,)}
+    combined = Combinations(rankers, ("a", "b"), "c")
+    assert combined.table(data)["name"].tolist() == ["b", "c"]
+    assert combined.answer(data).startswith("On digits the mean rank of b reaches ")
 
 
 def test_transfer_names_the_truth_that_was_compared_with(data: StudyData) -> None:

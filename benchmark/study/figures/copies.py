@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -80,7 +82,7 @@ def _draw(panel: Axes, data: StudyData, dataset: str) -> None:
     panel.set_xlim(0.8 * ticks[0], 1.25 * ticks[-1])
     panel.set_xlabel("number of copies K")
     panel.set_ylabel("Kendall tau-b (%)")
-    set_title(panel, title(data, dataset))
+    set_title(panel, title(data, dataset, [own for _, own in found]))
 
 
 def _line(
@@ -95,11 +97,18 @@ def _line(
         )  # fmt: skip
 
 
-def title(data: StudyData, dataset: str) -> str:
-    """A panel's title: data set, number of architectures, seeds."""
-    found = [len(own) for _, own in groups(data, dataset)]
+def title(data: StudyData, dataset: str, shown: Sequence[pd.DataFrame] = ()) -> str:
+    """A panel's title: data set, number of architectures, seeds.
+
+    Args:
+        data: the study's.
+        dataset: of the panel.
+        shown: the runs of each row that the panel shows; none for those of every row.
+    """
+    seeds_of = [len(own) for own in shown] or [len(own) for _, own in groups(data, dataset)]
     num = sorted({int(one) for one in on(data, dataset)["num_archs"]})
-    seeds = str(min(found)) if min(found) == max(found) else f"{min(found)} to {max(found)}"
+    fewest, most = min(seeds_of), max(seeds_of)
+    seeds = str(most) if fewest == most else f"{fewest} to {most}"
     archs = " or ".join(f"{one:,}" for one in num)
     plural = "seed" if seeds == "1" else "seeds"
     return f"{NAMES.get(dataset, dataset)}: {archs} archs, {seeds} {plural}"

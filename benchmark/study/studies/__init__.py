@@ -10,6 +10,7 @@ from benchmark.study.studies import (
     figure8,
     figure9,
     five_spaces,
+    long,
     macro,
     protocol,
     recipe,
@@ -26,6 +27,7 @@ from benchmark.study.studies import (
 STUDIES: dict[str, Study] = {
     "table9": table9.STUDY,
     "table4": table4.STUDY,
+    "long": long.STUDY,
     "codes": codes.STUDY,
     "recipe": recipe.STUDY,
     "protocol": protocol.STUDY,

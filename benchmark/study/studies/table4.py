@@ -47,6 +47,7 @@ STUDY = Study(
         ranking.tau_table(
             "table4",
             "Kendall's tau-b of sharing methods (paper table 4)",
+            ranking.PAPER_NOTE,
             "AngleNet's metric is not built here: its row is the paper's.",
         ),
         Table(

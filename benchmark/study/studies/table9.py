@@ -75,7 +75,9 @@ STUDY = Study(
     sizes=SIZES,
     answer=differences.answer,
     tables=(
-        ranking.tau_table("table9", "Kendall's tau-b against K (paper table 9)"),
+        ranking.tau_table(
+            "table9", "Kendall's tau-b against K (paper table 9)", ranking.PAPER_NOTE
+        ),
         differences.differences_from("K = 1"),
         Table(
             "transfer",

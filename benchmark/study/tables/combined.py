@@ -51,18 +51,21 @@ class Combinations:
 
     Args:
         rankers: label of a line -> its parts, names of the study's rows or ``PARAMETERS``. Parts
-            that are rows of several seeds are taken seed by seed.
-        best: the label that the answer is about.
+            that are rows of several seeds are taken seed by seed. A scale that leaves one of its
+            rows out has no such line.
+        best: the label that the answer is about, of those given the first that the scale has.
         without: the one it is compared with, seed by seed.
     """
 
-    def __init__(self, rankers: dict[str, Sequence[str]], best: str, without: str) -> None:
+    def __init__(
+        self, rankers: dict[str, Sequence[str]], best: tuple[str, ...], without: str
+    ) -> None:
         self.rankers, self.best, self.without = rankers, best, without
 
     def table(self, data: StudyData) -> pd.DataFrame:
         """A line per ranker: ``name``, ``tau`` and ``p_at_top`` in percent, ``regret``, ``n``."""
         lines = []
-        for label, parts in self.rankers.items():
+        for label, parts in self._of(data).items():
             ranked = _ranked(data, parts)
             line: dict[str, object] = {"name": label}
             for name, measure in _MEASURES.items():
@@ -73,21 +76,26 @@ class Combinations:
 
     def answer(self, data: StudyData) -> str:
         """What the best combination reaches, and what the supernet adds to it."""
-        ranked = {name: _ranked(data, self.rankers[name]) for name in (self.best, self.without)}
-        if not all(ranked.values()):
+        rankers = self._of(data)
+        name = next(name for name in self.best if name in rankers)
+        ranked = [_ranked(data, rankers[one]) for one in (name, self.without)]
+        if not all(ranked):
             return "No run yet."
-        taus = {name: [_MEASURES["tau"](*pair) for pair in own] for name, own in ranked.items()}
-        best, without = taus[self.best], taus[self.without]
+        best, without = ([_MEASURES["tau"](*pair) for pair in own] for own in ranked)
         value = Estimate.of(np.array(best))
         spread = "" if np.isnan(value.sd) else f" ± {value.sd:.1f}"
         others = without if len(without) == len(best) else without * len(best)
         gain = Difference.of(best, others).text("points")
         dataset = datasets(data)[0]
         return (
-            f"On {NAMES.get(dataset, dataset)} the mean rank of {self.best} reaches "
+            f"On {NAMES.get(dataset, dataset)} the mean rank of {name} reaches "
             f"{value.mean:.1f}{spread} % tau-b (n = {value.num}); less that of {self.without}: "
             f"{gain}."
         )
+
+    def _of(self, data: StudyData) -> dict[str, Sequence[str]]:
+        known = {PARAMETERS, *(row.name for row in data.rows)}
+        return {name: parts for name, parts in self.rankers.items() if known.issuperset(parts)}
 
 
 def _ranked(data: StudyData, parts: Sequence[str]) -> list[tuple[Scores, Scores]]:
