@@ -5,12 +5,12 @@ from __future__ import annotations
 from benchmark.study.definition import Study
 from benchmark.study.studies import (
     best,
+    budget,
     codes,
     figure7,
     figure8,
     figure9,
     five_spaces,
-    long,
     macro,
     protocol,
     recipe,
@@ -27,10 +27,10 @@ from benchmark.study.studies import (
 STUDIES: dict[str, Study] = {
     "table9": table9.STUDY,
     "table4": table4.STUDY,
-    "long": long.STUDY,
     "codes": codes.STUDY,
     "recipe": recipe.STUDY,
     "protocol": protocol.STUDY,
+    "budget": budget.STUDY,
     "macro": macro.STUDY,
     "five_spaces": five_spaces.STUDY,
     "best": best.STUDY,
