@@ -106,6 +106,17 @@ def test_the_answer_gives_interval_and_number_of_pairs(data: StudyData) -> None:
     assert not len(differences.table(dataclasses.replace(data, study=study)))
 
 
+def test_table_9_answers_at_equal_time_where_that_was_run(data: StudyData) -> None:
+    assert "for as long" not in data.study.answer(data)
+    # Runs of K = 1 in the place of those that train for as long as K = 8.
+    timed = dataclasses.replace(data.study, sizes={})
+    runs = data.runs.assign(row=data.runs["row"].replace("K1", "K1-time"))
+    answer = timed.answer(dataclasses.replace(data, study=timed, runs=runs))
+    line = differences.table(data).set_index("name").loc["K = 8"]
+    assert f"K = 8 less K = 1 for as long: {line['loss']:+.2f} points" in answer
+    assert f"by accuracy {line['accuracy']:+.1f} ({line['accuracy_interval']}, n = 3)." in answer
+
+
 def test_combined_rankings_are_means_of_ranks(data: StudyData) -> None:
     combined = Combinations(
         {"loss": ("K1",), "params": (PARAMETERS,), "both": ("K1", PARAMETERS)}, ("both",), "params"

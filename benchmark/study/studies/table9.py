@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study, Table
+from benchmark.study.definition import Picture, Row, Size, Study, StudyData, Table
 from benchmark.study.figures import codes, copies, epochs, high_low, scatter
+from benchmark.study.ranked import datasets
 from benchmark.study.studies._digits import BALANCED
 from benchmark.study.tables import differences, ranking, transfer
 
@@ -66,6 +67,21 @@ SIZES = {
 }  # fmt: skip
 """The sizes of the ranking studies, which share their runs."""
 
+
+def _answer(data: StudyData) -> str:
+    """What each K gains over one copy at equal weight steps, and K = 8 at equal time."""
+    said = [differences.answer(data)]
+    eight = next(row for row in data.study.rows if row.name == "K8")
+    for dataset in datasets(data)[:1]:
+        found = differences.differences(data, dataset, eight, "K1-time")
+        if found:
+            said.append(
+                f"K = 8 less K = 1 for as long: {found['loss'].text('points')}, by accuracy "
+                f"{found['accuracy'].brief}."
+            )
+    return " ".join(said)
+
+
 STUDY = Study(
     name="table9",
     title="Kendall's tau against the number of copies K (paper table 9, figures 4 to 6)",
@@ -73,7 +89,7 @@ STUDY = Study(
     kind="rank",
     rows=(*(_row(K) for K in _PAPER), *_CONTROLS),
     sizes=SIZES,
-    answer=differences.answer,
+    answer=_answer,
     tables=(
         ranking.tau_table(
             "table9", "Kendall's tau-b against K (paper table 9)", ranking.PAPER_NOTE
