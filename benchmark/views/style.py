@@ -83,12 +83,14 @@ def add_legend(figure: Figure, axes: Sequence[Axes], order: Iterable[str]) -> No
     found = leading | found
     longest = max(len(label) for label in found)
     width, height = figure.get_size_inches()
-    num_columns = max(1, min(len(found), int(width / (0.09 * longest + 0.7))))
+    num_columns = max(1, min(len(found), int(width / (0.09 * longest + 0.8))))
     num_rows = math.ceil(len(found) / num_columns)
     figure.set_size_inches(width, height + LEGEND_ROW_INCHES * num_rows)
     figure.legend(
         list(found.values()), list(found), loc="outside lower center", ncols=num_columns,
         frameon=False, fontsize=9,
+        # Long enough for a broken line to be told from a full one, with a marker in its middle.
+        handlelength=3,
     )  # fmt: skip
 
 
