@@ -74,8 +74,8 @@ def test_verdicts_are_by_the_interval(data: StudyData, monkeypatch: pytest.Monke
         differences,
         "differences",
         lambda _, __, row, ___: (
-            dict.fromkeys(differences.SCORES, Difference.of(base + gains[row.name], base))
-            if row.name in gains
+            dict.fromkeys(differences.SCORES, Difference.of(base + gains[row], base))
+            if row in gains
             else {}
         ),
     )

@@ -12,8 +12,7 @@ from benchmark.study.tables import differences, ranking
 def _answer(data: StudyData) -> str:
     """What each row gains over one-shot, and what the codes do that were learnt."""
     said = [differences.answer(data)]
-    mean = next(row for row in data.rows if row.name == "mean")
-    found = differences.differences(data, datasets(data)[0], mean, "simplex")
+    found = differences.differences(data, datasets(data)[0], "mean", "simplex")
     if found:
         said.append(
             "The simplex-net's bank scored with the mean code less the same with each "

@@ -54,7 +54,7 @@ def table(data: StudyData, first: str = "", others: Collection[str] = ()) -> pd.
     lines = [
         {
             "dataset": NAMES.get(dataset, dataset),
-            **_line(row, differences(data, dataset, row, first)),
+            **_line(row, differences(data, dataset, row.name, first)),
         }
         for dataset in every
         for row in data.rows
@@ -89,10 +89,10 @@ def differences_from(
     )
 
 
-def differences(data: StudyData, dataset: str, row: Row, first: str) -> dict[str, Difference]:
-    """A row less the row ``first`` in points of tau-b, by score; without pairs, none."""
+def differences(data: StudyData, dataset: str, row: str, first: str) -> dict[str, Difference]:
+    """The row ``row`` less the row ``first`` in points of tau-b, by score; without pairs, none."""
     values = {one.name: _by_seed(runs) for one, runs in groups(data, dataset)}
-    base, own = values.get(first), values.get(row.name)
+    base, own = values.get(first), values.get(row)
     if base is None or own is None:
         return {}
     seeds = base.index.intersection(own.index)
@@ -158,7 +158,7 @@ def answer(data: StudyData) -> str:
 
 def _found(data: StudyData, dataset: str) -> Iterator[tuple[str, dict[str, Difference]]]:
     for row in data.rows[1:]:
-        found = differences(data, dataset, row, data.rows[0].name)
+        found = differences(data, dataset, row.name, data.rows[0].name)
         if found:
             yield row.label, found
 
