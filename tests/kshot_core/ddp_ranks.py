@@ -5,6 +5,7 @@ Each rank takes half of every batch and leaves its state in the folder.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,6 +61,9 @@ def main(folder: str) -> None:
     train(parallel, lambda x, arch, row: parallel(x[half], arch, row).square().mean())
     save_file(model.state_dict(), Path(folder, str(rank)))
     dist.destroy_process_group()
+    # DistributedDataParallel keeps gloo's threads alive after this (seen with torch 2.13), and a
+    # thread that wants the interpreter while it is being taken down aborts the process.
+    os._exit(0)
 
 
 if __name__ == "__main__":
