@@ -18,6 +18,8 @@ from rich.text import Text
 
 from benchmark.cli.errors import UserError
 from benchmark.cli.parser import Parser
+from benchmark.study.definition import StudyData
+from benchmark.study.file import study_paths
 from benchmark.study.write import write_all, write_list
 
 
@@ -33,14 +35,20 @@ def build_report(results: Path) -> list[Path]:
     Raises:
         UserError: no study, a damaged file, or a folder that cannot be written to.
     """
-    paths = sorted((results / "studies").glob("*/study.json"))
+    return [path.parent for path in _built(results)]
+
+
+def _built(results: Path) -> dict[Path, StudyData]:
+    """``build_report``; returns the data of each study.json."""
+    paths = study_paths(results)
     if not paths:
         raise UserError(
             f"no study found under {results / 'studies'}: run one with python -m benchmark.study "
             f"NAME --results {results}, or name another folder"
         )
-    write_list(results, {path: write_all(path) for path in paths})
-    return [path.parent for path in paths]
+    studies = {path: write_all(path) for path in paths}
+    write_list(results, studies)
+    return studies
 
 
 def main(argv: Sequence[str] | None = None) -> list[Path]:
@@ -52,22 +60,22 @@ def main(argv: Sequence[str] | None = None) -> list[Path]:
     given = _parser().parse_args(argv)
     results: Path = given.results
     console = Console()
-    folders = []
+    studies: dict[Path, StudyData] = {}
     # Runs without a study have pages too.
-    if not (given.site or given.open) or any((results / "studies").glob("*/study.json")):
-        folders = build_report(results)
-        for folder in folders:
-            console.print(Text(f"study: {folder}/"))
+    if not (given.site or given.open) or study_paths(results):
+        studies = _built(results)
+        for path in studies:
+            console.print(Text(f"study: {path.parent}/"))
         console.print(Text(f"list: {results / 'README.md'}"))
     if given.site or given.open:
         # Its library takes a while to import.
         from benchmark.study.site.write import write_site  # noqa: PLC0415
 
-        index = write_site(results)
+        index = write_site(results, studies)
         console.print(Text(f"pages: {index}"), style="bold")
         if given.open and not webbrowser.open(index.resolve().as_uri()):
             raise UserError(f"no browser was found here; open {index.resolve()} in one")
-    return folders
+    return [path.parent for path in studies]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -87,15 +87,19 @@ def main(argv: Sequence[str] | None = None) -> Path | None:
     for line in warning_lines(data):
         console.print(Text(line.replace("**", "")), style="bold", soft_wrap=True)
     # What all runs have in common stands on the page.
-    for line in to_markdown(table, table.build(data)).splitlines():
+    for line in to_markdown(table, data.values_of(table)).splitlines():
         # A table's lines stay whole; its notes are broken between words.
         console.print(Text(line), soft_wrap=line.startswith("|"))
-    console.print(Text(study.answer(data)))
+    console.print(Text(data.answer))
     console.print(Text(f"study: {path.parent}/"), style="bold")
-    # Its library takes a while to import.
-    from benchmark.study.site.write import write_site  # noqa: PLC0415
+    if (results / "site").is_dir():
+        # Its library takes a while to import.
+        from benchmark.study.site.write import write_site  # noqa: PLC0415
 
-    console.print(Text(f"pages: {write_site(results)}"), style="bold")
+        console.print(Text(f"pages: {write_site(results)}"), style="bold")
+    else:
+        where = "" if results == Path("results") else f" --results {results}"
+        console.print(Text(f"pages for a browser: python -m benchmark.report --site{where}"))
     lost = [one for one in failures if one.outcome == "failed"]
     if lost:
         raise JobsFailedError(

@@ -215,6 +215,15 @@ class StudyData:
         return value
 
     @property
+    def answer(self) -> str:
+        """The study's answer."""
+        return self.once("answer", lambda: self.study.answer(self))
+
+    def values_of(self, table: Table) -> pd.DataFrame:
+        """What a table of the study has; whoever is given it must not change it."""
+        return self.once(("table", table.name), lambda: table.build(self))
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """Rows of this size, run or not, and those with a figure of the paper, in table order."""
         size = self.study.sizes.get(self.scale)

@@ -101,6 +101,11 @@ def diverged_entries(results: Path, jobs: Sequence[Job]) -> list[Entry]:
     ]
 
 
+def study_paths(results: Path) -> list[Path]:
+    """Every ``study.json`` of a results folder, in the order of their names."""
+    return sorted((results / "studies").glob("*/study.json"))
+
+
 def load_study(path: Path) -> StudyData:
     """The data of a study, from its study.json and the records that it names.
 

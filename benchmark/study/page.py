@@ -28,7 +28,7 @@ def page(data: StudyData, tables: Mapping[str, pd.DataFrame], figures: Mapping[s
     parts = [
         f"# {study.title}",
         f"**Question.** {study.question}",
-        f"**Answer, at scale `{data.scale}`.** {study.answer(data)}",
+        f"**Answer, at scale `{data.scale}`.** {data.answer}",
         f"```sh\n{command(study, data.scale)}\n```",
         *about_lines(data),
     ]

@@ -6,6 +6,7 @@ Shape letters: N runs (seeds), A architectures.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from benchmark.truth.format import TruthColumn
 from benchmark.truth.networks import network_of
 from kshot_core.evaluation.traits import CONVOLUTIONS, DEPTH, FLOPS, PARAMETERS, traits
 from kshot_core.metrics.bootstrap import Finding, finding
-from kshot_core.metrics.correlation import kendall_tau_b
+from kshot_core.metrics.correlation import UndefinedMetricError, kendall_tau_b
 
 COUNTS = (PARAMETERS, FLOPS, DEPTH, CONVOLUTIONS)
 Values = NDArray[np.float64]
@@ -53,6 +54,17 @@ class OfSpace:
         column = TruthColumn.parse(str(self.runs.iloc[0]["truth.column"]))
         known = traits(network_of(first.space, column.trained_on), first.archs)
         return {name: known[name] for name in COUNTS if name in known}
+
+    @cached_property
+    def gains(self) -> dict[str, Finding]:
+        """What each row's tau-b has more than the best count's, where both have one."""
+        best, gains = self.best_count(), dict[str, Finding]()
+        if best is None:
+            return gains
+        for one in self.ranked:
+            with suppress(UndefinedMetricError):
+                gains[one.row.name] = gain(one, best[1])
+        return gains
 
     def best_count(self) -> tuple[str, Values] | None:
         """The count that ranks best, by the truth itself; None where none varies."""

@@ -36,7 +36,7 @@ def write_all(path: Path) -> StudyData:
     """
     data = load_study(path)
     folder = path.parent
-    tables = {table.name: table.build(data) for table in data.study.tables}
+    tables = {table.name: data.values_of(table) for table in data.study.tables}
     for table in data.study.tables:
         for suffix, text in table_texts(data, table.name, tables[table.name]).items():
             write_text(folder / f"{table.name}.{suffix}", text)
@@ -149,7 +149,7 @@ def _list_lines(results: Path, every: Mapping[Path, StudyData]) -> Iterator[str]
         yield f"## [{data.study.title}]({path.parent.relative_to(results).as_posix()}/README.md)"
         yield ""
         yield f"- **Question:** {data.study.question}"
-        yield f"- **Answer (`{data.scale}`):** {data.study.answer(data)}"
+        yield f"- **Answer (`{data.scale}`):** {data.answer}"
         yield f"- **Command:** `{command(data.study, data.scale)}`"
         yield (
             f"- **Seeds:** {facts['seeds']}; **hardware:** {facts['hardware']}; "

@@ -249,7 +249,7 @@ def test_studies_are_listed_with_their_questions(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.slow
 def test_a_study_runs_what_is_missing_and_nothing_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     size = TABLE9.size("tiny")
     smaller = dict(size.settings) | {"train_images": 500, "archs": 12, "score_images": 100}
@@ -264,7 +264,13 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(
     records = sorted(tmp_path.glob("records/*/*/*/*/record.json"))
     assert len(records) == 2
     before = {path: path.stat().st_mtime_ns for path in records}
+    # Pages of hundreds of records take minutes: they are asked for once, and then kept up to date.
+    assert not (tmp_path / "site").exists()
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"python -m benchmark.report --site --results {tmp_path}" in told
+    (tmp_path / "site").mkdir()
     assert main(options) == folder
+    assert (tmp_path / "site" / "index.html").is_file()
     assert {path: path.stat().st_mtime_ns for path in records} == before
     with pytest.raises(UserError, match="did you mean table9"):
         main(["tabel9"])

@@ -69,7 +69,7 @@ def index_page(
             "scale": data.scale,
             "link": f"studies/{study_file(data)}",
             "question": data.study.question,
-            "answer": data.study.answer(data),
+            "answer": data.answer,
             "command": command(data.study, data.scale),
         }
         for data in studies
@@ -94,11 +94,11 @@ def study_page(data: StudyData, figures: Sequence[tuple[str, str]]) -> str:
         root="../",
         title=data.study.title,
         data=data,
-        answer=data.study.answer(data),
+        answer=data.answer,
         command=command(data.study, data.scale),
         facts=facts_of(data),
         common=common_text(data.common),
-        grids=[table_grid(table, table.build(data)) for table in data.study.tables],
+        grids=[table_grid(table, data.values_of(table)) for table in data.study.tables],
         figures=figures,
         runs=runs_grid(data.runs, "../", labels),
         searches=searches_grid(data.searches, "../", labels),

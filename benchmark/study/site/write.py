@@ -23,7 +23,7 @@ from benchmark.records.files import sha256, write_atomically, write_json, write_
 from benchmark.records.load import read_runs, record_paths
 from benchmark.records.load_searches import load_retrained, load_searches
 from benchmark.study.definition import StudyData
-from benchmark.study.file import load_study
+from benchmark.study.file import load_study, study_paths
 from benchmark.study.site.archs import rows_of
 from benchmark.study.site.grids import Mention, slug
 from benchmark.study.site.pages import (
@@ -41,20 +41,21 @@ _READ = (".json", ".jsonl", ".npy", ".csv")
 Make = Callable[[], str]
 
 
-def write_site(results: Path) -> Path:
+def write_site(results: Path, studies: Mapping[Path, StudyData] | None = None) -> Path:
     """Write ``results/site``; returns its ``index.html``.
 
     Every study, every run under ``records`` and every search under ``searches`` has a page.
 
     Args:
         results: the results folder.
+        studies: the data of each study.json there; ``None`` reads them.
 
     Raises:
         UserError: nothing to show, a damaged record, or a folder that cannot be written to.
     """
     site = results / "site"
-    paths = sorted((results / "studies").glob("*/study.json"))
-    studies = {path: load_study(path) for path in paths}
+    if studies is None:
+        studies = {path: load_study(path) for path in study_paths(results)}
     runs, searches = _runs(results), load_searches(results)
     retrained = load_retrained(results)
     if not len(runs) + len(searches) + len(studies):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmark.study.definition import StudyData, Table, of_row
 from benchmark.study.scored import Scored
-from benchmark.study.spaces import OfSpace, by_space, gain, ranker_of
+from benchmark.study.spaces import OfSpace, by_space, ranker_of
 from benchmark.study.tables.questions import mean_over_runs
 from benchmark.views.ranks import AGREEMENT, agreement, agreement_interval, steps, tau
 from benchmark.views.values import MISSING, Estimate, frame_of, interval_text, numbers, text
@@ -167,7 +167,7 @@ def answer(data: StudyData) -> str:
     helped = [
         one.label
         for one in spaces
-        if any(_helps(found) for _, found in _gains(one) if found.num > 1)
+        if any(_helps(found) for found in one.gains.values() if found.num > 1)
     ]
     count = f"on {', '.join(helped)}" if helped else "on none"
     told = " ".join(sentence(one) for one in spaces)
@@ -191,7 +191,9 @@ def sentence(space: OfSpace) -> str:
     if best is None:
         return f"{head}; no count varies."
     counted = 100 * kendall_tau_b(best[1], ranked.true)
-    return f"{head}, {best[0]} {counted:.1f}, less that {_told(gain(ranked, best[1]))}."
+    head += f", {best[0]} {counted:.1f}"
+    found = space.gains.get(ranked.row.name)
+    return f"{head}, less that {_told(found)}." if found else f"{head}."
 
 
 def _taus(space: OfSpace) -> Iterator[tuple[Scored, float]]:
@@ -199,19 +201,6 @@ def _taus(space: OfSpace) -> Iterator[tuple[Scored, float]]:
     for one in space.ranked:
         with suppress(UndefinedMetricError):
             yield one, _each(one, kendall_tau_b).mean
-
-
-def _gains(space: OfSpace) -> list[tuple[str, Finding]]:
-    """What each ranker's tau-b has more than the best count's, where both have one."""
-    best, gains = space.best_count(), list[tuple[str, Finding]]()
-    if best is None:
-        return []
-    for one in space.ranked:
-        try:
-            gains.append((ranker_of(one.row), gain(one, best[1])))
-        except UndefinedMetricError:
-            continue
-    return gains
 
 
 def _helps(found: Finding) -> bool:
