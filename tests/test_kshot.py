@@ -38,7 +38,7 @@ def test_a_command_gets_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         (["stauts"], "did you mean status"),
         (["--versoin"], "did you mean --version"),
-        (["status", "--result", "x", "--jsno"], "did you mean --json"),
+        (["status", "--results", "x", "--jsno"], "did you mean --json"),
     ],
 )
 def test_typos_are_answered_with_the_nearest_name(given: list[str], message: str) -> None:

@@ -22,6 +22,9 @@ OPTIONS = [
     ("run", ["--lr", "0.1"], "no option --lr; did you mean --learning-rate?"),
     ("run", ["--learning-rte", "0.1"], "no option --learning-rte; did you mean --learning-rate?"),
     ("run", ["--learning_rate=0.1"], "no option --learning_rate; did you mean --learning-rate?"),
+    # Shortened, it would be read as --seeds: how many, where one is meant.
+    ("run", ["--seed", "3"], "no option --seed; did you mean --seeds?"),
+    ("run", ["--seed=3"], "no option --seed; did you mean --seeds?"),
     ("run", ["-K", "8"], "no option -K; did you mean --K?"),
     ("run", ["--zzzzzz"], "no option --zzzzzz; --help-all lists those it has"),
     ("run", ["cifar10"], "takes no 'cifar10' here"),

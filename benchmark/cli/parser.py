@@ -44,7 +44,8 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings, add_help=False)
+        # Shortened, --seed 3 (which one) would be read as --seeds 3 (how many).
+        super().__init__(**settings, add_help=False, allow_abbrev=False)
         self.add_argument("-h", "--help", action="help", help="show this, and end")
         self.add_argument("--help-all", action=_HelpAll, help="show all there is, and end")
         if Path(sys.argv[0]).name == "kshot":
