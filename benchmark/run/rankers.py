@@ -132,7 +132,6 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmark.run.rankers",
         description="Score architectures without ranking them by a supernet's accuracy. Other "
         "options are those of python -m benchmark.run.",
-        allow_abbrev=False,
     )
     parser.add_argument("--ranker", required=True, choices=RANKERS, help="the score")
     parser.add_argument("--to", type=Path, metavar="FILE", help="the table to write, .csv")
