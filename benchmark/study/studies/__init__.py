@@ -7,6 +7,7 @@ from benchmark.study.studies import (
     best,
     budget,
     codes,
+    default,
     figure7,
     figure8,
     figure9,
@@ -27,6 +28,7 @@ from benchmark.study.studies import (
 STUDIES: dict[str, Study] = {
     "table9": table9.STUDY,
     "table4": table4.STUDY,
+    "default": default.STUDY,
     "codes": codes.STUDY,
     "recipe": recipe.STUDY,
     "protocol": protocol.STUDY,

@@ -1,0 +1,62 @@
+"""What ``python -m benchmark.run`` gives over seeds, and what its learning rates do for it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.study.definition import Picture, Row, Size, Study, StudyData
+from benchmark.study.figures import epochs, high_low, rows, scatter
+from benchmark.study.paired import Difference
+from benchmark.study.ranked import datasets, groups, on
+from benchmark.study.tables import differences, ranking
+from benchmark.views.ranks import METRIC, best_control, each_by_loss
+from benchmark.views.values import numbers
+
+
+def _answer(data: StudyData) -> str:
+    """How far each row is above what ranks best without training, then what the rates do."""
+    said = []
+    for dataset in datasets(data):
+        counted = best_control(on(data, dataset))
+        if counted is None:
+            continue
+        name, tau = counted
+        for row, own in groups(data, dataset):
+            taus = {"by −loss": each_by_loss(own), "by accuracy": numbers(own, METRIC)}
+            less = [
+                f"{score} {Difference.of(100 * each, np.full(len(each), 100 * tau)).brief}"
+                for score, each in taus.items()
+                if len(each)
+            ]
+            said.append(f"{row.label} less counting {name}: {', '.join(less)}.")
+    return " ".join([*said, differences.answer(data)])
+
+
+STUDY = Study(
+    name="default",
+    title="What the default on the embedded data ranks to",
+    question="Does python -m benchmark.run rank better than counting, over seeds, and does it for "
+    "learning rates that fall later for paths of many convolutions?",
+    kind="rank",
+    rows=(
+        Row("K1-alike", "K = 1, all rates alike", {"K": 1, "complexity_decay": 1.0}),
+        Row("K1", "K = 1", {"K": 1}),
+        Row("K8", "K = 8", {"K": 8}),
+    ),
+    # The preset as it is: these are the runs of README's first line.
+    sizes={"cpu": Size("quick", "digits", {}, seeds=(0, 1, 2, 3, 4))},
+    answer=_answer,
+    tables=(
+        ranking.tau_table("default", "Tau-b of the default on the embedded data"),
+        differences.differences_from("all rates alike"),
+    ),
+    figures=(
+        Picture("rows", "Tau-b of each row, a dot a run.", rows.figure),
+        Picture("epochs", "Kendall's tau while training.", epochs.figure),
+        Picture(
+            "high_low", "How well the best architectures are told from the rest.", high_low.figure
+        ),
+        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+    ),
+)
+"""Five runs a row, five to seven minutes each on a core."""
