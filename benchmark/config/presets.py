@@ -27,10 +27,9 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
     Where a table of stand-alone trainings is shipped, the supernet's networks are those that it is
     of. On ``digits`` and NAS-Bench-201 paths are strictly fair, five a step: the sampler that
     ranked best in so short a training there (study ``protocol``; on CIFAR-10 it ranked far worse
-    than the others), in as many epochs as two cores train in five minutes, and the learning rate
-    falls later for paths of many convolutions (study ``default``). Copies get as many weight steps
-    as one does. On other data sets it is a narrow supernet for a few epochs: good for trying things
-    out, not for publishing.
+    than the others), in as many epochs as two cores train in five minutes. Copies get as many
+    weight steps as one does. On other data sets it is a narrow supernet for a few epochs: good for
+    trying things out, not for publishing.
     """
     own = TRUTHS_NETWORKS.get((space, dataset))
     network = {"channels": 8, "cells": 1} if own is None else {"space": space, **own}
@@ -58,7 +57,7 @@ def quick(dataset: str, space: str) -> dict[str, Any]:
         "output_scale": 10.0,
     }  # fmt: skip
     if space == "nasbench201":
-        return settings | {"sampler": "fair", "epochs": 5, "complexity_decay": 4.0}
+        return settings | {"sampler": "fair", "epochs": 5}
     return settings | {"epochs": 6}
 
 

@@ -25,7 +25,6 @@ from kshot_core.spaces import SPACES
 from kshot_core.streams import derive_seed, seeded
 from kshot_core.tasks import task_of
 from kshot_core.tasks.batches import TrainingBatches
-from kshot_core.training.complexity import complexity_of
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.regularisation import WidthRegularisation
 from kshot_core.training.steps import Engine, run_step
@@ -256,7 +255,6 @@ def build_trainer(
             processes,
             widths if space.width_sites else None,
             task_of(space),
-            complexity=complexity_of(space) if config.training.complexity_decay > 1 else None,
         )
     except ValueError as error:
         raise UserError(f"these settings do not go together: {error}") from None

@@ -27,9 +27,6 @@ class Recipe:
         batch_size: images of a weight step; a simplex step divides as many among its groups.
         learning_rate: of SGD at the start; follows a cosine to ``min_learning_rate``.
         min_learning_rate: of SGD at the end.
-        complexity_decay: b ≥ 1; the cosine's share of that range is raised to b for the simplest
-            paths and to 1/b for the most complex, so that the rate falls later for these (after
-            Jeon et al. 2025; the form is ours). 1: all paths alike.
         momentum: of SGD.
         nesterov: Nesterov's form of momentum.
         weight_decay: of SGD, on the bank.
@@ -82,9 +79,6 @@ class Recipe:
     batch_size: int = setting(64, "images of a training step", often=True)
     learning_rate: float = setting(0.025, "of SGD at the start", often=True)
     min_learning_rate: float = setting(0.001, "of SGD at the end of its cosine")
-    complexity_decay: float = setting(
-        1.0, "how much later the rate falls for paths of many convolutions; 1: no later"
-    )
     momentum: float = setting(0.9, "of SGD")
     nesterov: bool = setting(True, "Nesterov's form of momentum", needs="momentum")
     weight_decay: float = setting(5e-4, "of SGD on the supernets' weights")
@@ -188,7 +182,6 @@ class Recipe:
             "regularisation",
         )
         check_below_one(self, "momentum")
-        check_at_least(self, {"complexity_decay": 1})
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:
@@ -198,8 +191,6 @@ class Recipe:
             raise ValueError(
                 'clip_norm "merged" is for weight steps; a joint step has many codes at once'
             )
-        if self.complexity_decay > 1 and self.schedule == "joint":
-            raise ValueError("complexity_decay is for weight steps, of which there are none")
         if self.average_epochs == 1 or self.average_epochs > self.epochs:
             raise ValueError(
                 f"average_epochs must be 0, for none, or from 2 to the {self.epochs} epochs there "

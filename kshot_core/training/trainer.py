@@ -24,7 +24,6 @@ from kshot_core.tasks.images import CLASSIFICATION
 from kshot_core.tasks.task import Memory, Task
 from kshot_core.training.averaging import WeightAverage
 from kshot_core.training.code_figures import relative_entropy, spread, unbalanced
-from kshot_core.training.complexity import Complexity, later_by
 from kshot_core.training.distributed import ALONE, Processes
 from kshot_core.training.passes import Epoch, Interrupted, Stop, go_on
 from kshot_core.training.recipe import Recipe
@@ -62,10 +61,6 @@ class Trainer:
         task: whose losses these are.
         stop: asked after every step whether to stop there; in several processes all get the same
             answer.
-        complexity: of paths, for ``complexity_decay``.
-
-    Raises:
-        ValueError: parts that do not go together.
     """
 
     def __init__(
@@ -81,7 +76,6 @@ class Trainer:
         widths: WidthRegularisation | None = None,
         task: Task = CLASSIFICATION,
         stop: Stop = go_on,
-        complexity: Complexity | None = None,
     ) -> None:
         processes.part.of(recipe.batch_size)
         num_images = recipe.images_of_simplex_step
@@ -96,9 +90,6 @@ class Trainer:
         self.shared, self.sharing, self.sampler = shared, sharing, sampler
         self.examples, self.recipe, self.engine, self.task = examples, recipe, engine, task
         self.processes, self.stop = processes, stop
-        self.complexity = complexity if recipe.complexity_decay > 1 else None
-        if recipe.complexity_decay > 1 and complexity is None:
-            raise ValueError("complexity_decay needs to be told how complex a path is")
         self.bank = list(shared.parameters())
         self._coasting: list[nn.Parameter] = []
         # One copy has one code: there is nothing for a simplex step to learn.
@@ -141,14 +132,13 @@ class Trainer:
 
         Returns:
             epoch (from 1), mean ``weight_loss``, ``simplex_loss`` (where there was a step; without
-            r_c) and ``width_regularisation`` (r_c, where it was part of one), ``learning_rate`` at
-            the last step (by the recipe's cosine, whatever ``complexity_decay`` made of it for that
-            step's paths), ``num_weight_steps`` and ``num_simplex_steps`` of the whole training so
-            far, and ``code_entropy``: mean entropy of the weight steps' codes as a share of log K
-            (1 is uniform, 0 is one-hot). With K > 1 also ``code_sd``, the standard deviation of a
-            coefficient over the epoch's architectures, mean over the K, and ``top_copy_share``, the
-            share of them whose largest coefficient is the copy that most have in common: 1 where
-            all prefer the same one.
+            r_c) and ``width_regularisation`` (r_c, where it was part of one),
+            ``learning_rate`` of the last step, ``num_weight_steps`` and ``num_simplex_steps`` of
+            the whole training so far, and ``code_entropy``: mean entropy of the weight steps'
+            codes as a share of log K (1 is uniform, 0 is one-hot). With K > 1 also ``code_sd``,
+            the standard deviation of a coefficient over the epoch's architectures, mean over the
+            K, and ``top_copy_share``, the share of them whose largest coefficient is the copy that
+            most have in common: 1 where all prefer the same one.
 
         Raises:
             DivergedError: a loss was not finite, or beyond what the task calls exploded.
@@ -196,7 +186,7 @@ class Trainer:
         self._average.follow(recipe.epochs - self.epoch)
         if codes is not None and self.shared.K > 1:
             figures |= spread(codes)
-        figures["learning_rate"] = self._rate
+        figures["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         figures["num_weight_steps"] = self.num_weight_steps
         figures["num_simplex_steps"] = self.num_simplex_steps
         return figures
@@ -206,27 +196,12 @@ class Trainer:
         low, high = self.recipe.min_learning_rate, self.recipe.learning_rate
         per_epoch = max(len(self.examples) // self.recipe.batch_size, 1)
         progress = (self.epoch + max(step, 0) / per_epoch) / self.recipe.epochs
-        self._share = share = 0.5 * (1 + math.cos(math.pi * progress))
-        self._rate = low + (high - low) * share
+        share = 0.5 * (1 + math.cos(math.pi * progress))
         for group in self.optimizer.param_groups:
-            group["lr"] = self._rate
+            group["lr"] = low + (high - low) * share
         if self.simplex_optimizer is not None and self.recipe.simplex_cosine:
             for group in self.simplex_optimizer.param_groups:
                 group["lr"] = self.recipe.simplex_learning_rate * share
-
-    def _rates_by_complexity(self, archs: Sequence[Arch]) -> Tensor:
-        """Give SGD the mean of these paths' own learning rates; returns each over it, (m,)."""
-        assert self.complexity is not None
-        low, high, decay = (
-            self.recipe.min_learning_rate,
-            self.recipe.learning_rate,
-            self.recipe.complexity_decay,
-        )
-        shares = [later_by(self.complexity(arch), decay, self._share) for arch in archs]
-        rates = torch.tensor([low + (high - low) * share for share in shares])
-        for group in self.optimizer.param_groups:
-            group["lr"] = rates.mean().item()
-        return rates / rates.mean()
 
     def _start_all_from_the_first(self) -> None:
         """Give every copy the weights of copy 0, and their momentum."""
@@ -248,8 +223,6 @@ class Trainer:
         m, weights = len(archs), codes.new_ones(len(archs))
         if self.recipe.compensate:
             weights = weights / codes.square().sum(1)
-        if self.complexity is not None:
-            weights = weights * self._rates_by_complexity(archs).to(weights, non_blocking=True)
         self._zero_bank_gradients()
         x, y = x.expand(m, *x.shape), y.expand(m, *y.shape)
         losses = self._run(x, y, archs, codes, weights, memory)
