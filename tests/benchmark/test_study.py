@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ from benchmark.study.cost import seconds_of
 from benchmark.study.definition import Study
 from benchmark.study.file import load_study, write_study
 from benchmark.study.jobs import Job, finished, jobs_of
+from benchmark.study.paired import Difference
 from benchmark.study.plan import plan
 from benchmark.study.studies import STUDIES
 from benchmark.study.write import write_all
+from benchmark.views.ranks import best_control, each_by_loss
 
 TABLE9 = STUDIES["table9"]
 
@@ -95,6 +98,22 @@ def test_a_page_says_what_has_no_run_and_names_only_its_own_records(tmp_path: Pa
     assert TABLE9.question in page
     assert TABLE9.answer(data) in page
     assert "python -m benchmark.study table9 --scale tiny" in page
+
+
+def test_the_default_is_compared_with_the_best_count_by_both_scores(tmp_path: Path) -> None:
+    study = STUDIES["default"]
+    for job in jobs_of(study, "cpu"):
+        if job.row == "K1":
+            write_run(tmp_path, job.config.flat())
+    data = load_study(write_study(tmp_path, study, "cpu"))
+    name, tau = best_control(data.runs) or ("", math.nan)
+    by_accuracy = Difference.of(100 * data.runs["metrics.kendall_tau_b"], 100 * tau)
+    by_loss = Difference.of(100 * each_by_loss(data.runs), 100 * tau)
+    assert by_accuracy.num == by_loss.num == 5
+    assert data.answer.startswith(
+        f"K = 1 less counting {name}: by −loss {by_loss.brief}, by accuracy {by_accuracy.brief}."
+    )
+    assert "K = 8 less" not in data.answer
 
 
 def test_report_draws_again_only_what_changed(

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from benchmark.study.definition import Picture, Row, Size, Study, StudyData
 from benchmark.study.figures import epochs, high_low, rows, scatter
 from benchmark.study.paired import Difference
-from benchmark.study.ranked import datasets, groups, on
+from benchmark.study.ranked import groups
 from benchmark.study.tables import differences, ranking
-from benchmark.views.ranks import METRIC, best_control, each_by_loss
-from benchmark.views.values import numbers
+from benchmark.views.ranks import best_control
 
 
 def _answer(data: StudyData) -> str:
     """How far each row is above what ranks best without training, then K = 8 less K = 1."""
     said = []
-    for dataset in datasets(data):
-        counted = best_control(on(data, dataset))
-        if counted is None:
-            continue
-        name, tau = counted
-        for row, own in groups(data, dataset):
-            taus = {"by −loss": each_by_loss(own), "by accuracy": numbers(own, METRIC)}
-            less = [
-                f"{score} {Difference.of(100 * each, np.full(len(each), 100 * tau)).brief}"
-                for score, each in taus.items()
-                if len(each)
-            ]
-            said.append(f"{row.label} less counting {name}: {', '.join(less)}.")
+    for row, own in groups(data, "digits"):
+        counted = best_control(own)
+        if counted is not None:
+            name, tau = counted
+            taus = 100 * (differences.by_seed(own) - tau)
+            less = {score: Difference.of(taus[score], 0.0).brief for score in differences.SCORES}
+            said.append(
+                f"{row.label} less counting {name}: by −loss {less['loss']}, by accuracy "
+                f"{less['accuracy']}."
+            )
     return " ".join([*said, differences.answer(data)])
 
 

@@ -91,7 +91,7 @@ def differences_from(
 
 def differences(data: StudyData, dataset: str, row: str, first: str) -> dict[str, Difference]:
     """The row ``row`` less the row ``first`` in points of tau-b, by score; without pairs, none."""
-    values = {one.name: _by_seed(runs) for one, runs in groups(data, dataset)}
+    values = {one.name: by_seed(runs) for one, runs in groups(data, dataset)}
     base, own = values.get(first), values.get(row)
     if base is None or own is None:
         return {}
@@ -104,8 +104,8 @@ def differences(data: StudyData, dataset: str, row: str, first: str) -> dict[str
     }
 
 
-def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Tau-b by accuracy and by −loss, a row per seed."""
+def by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Tau-b of runs by each of ``SCORES``, a row per seed."""
     values = {"accuracy": numbers(runs, f"metrics.{METRIC}"), "loss": each_by_loss(runs)}
     return pd.DataFrame(values, index=runs["seed"].astype(int))
 
