@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from benchmark.records.load import load_log
-from benchmark.study.definition import StudyData
+from benchmark.study.definition import Picture, StudyData
 from benchmark.study.figures.copies import title
 from benchmark.study.ranked import datasets, groups
 from benchmark.views.style import FigureUnavailableError, add_legend, panels, set_title, styles
@@ -62,3 +62,7 @@ def _curves(runs: pd.DataFrame) -> pd.DataFrame:
             taus = pd.to_numeric(log.set_index("epoch")[_KEY]).astype(np.float64).dropna()
             columns[folder.name] = taus[~taus.index.duplicated(keep="last")]
     return pd.DataFrame(columns).sort_index()
+
+
+PICTURE = Picture("epochs", "Kendall's tau while training.", figure)
+"""As most studies show it."""

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from benchmark.study.definition import StudyData
+from benchmark.study.definition import Picture, StudyData
 from benchmark.study.figures.copies import title
 from benchmark.study.ranked import datasets, groups, on
 from benchmark.views.style import (
@@ -68,3 +68,7 @@ def _curve(runs: pd.DataFrame, owner: str) -> tuple[NDArray[np.int64], NDArray[n
     sizes = [size for size in found if not np.isnan(numbers(runs, f"{prefix}{size}")).all()]
     values = [numbers(runs, f"{prefix}{size}") for size in sizes]
     return np.array(sizes, dtype=np.int64), np.array(values).reshape(len(sizes), len(runs)).T
+
+
+PICTURE = Picture("high_low", "How well the best architectures are told from the rest.", figure)
+"""As most studies show it."""

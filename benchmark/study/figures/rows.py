@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.study.definition import StudyData, of_row
+from benchmark.study.definition import Picture, StudyData, of_row
 from benchmark.study.dots import draw_dots
 from benchmark.study.figures.copies import title
 from benchmark.study.ranked import datasets, on
@@ -62,3 +62,7 @@ def _lines(panel: Axes, counted: tuple[str, float] | None, agreed: float) -> Non
         panel.axvline(100 * value, color=NEUTRAL, linewidth=1.2, linestyle="--", label=name)
     if not math.isnan(agreed):
         panel.axvline(100 * agreed, color="black", linewidth=1.2, label="seed agreement")
+
+
+PICTURE = Picture("rows", "Tau-b of each row, a dot a run.", figure)
+"""As most studies show it."""

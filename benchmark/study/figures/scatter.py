@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from benchmark.study.definition import StudyData
+from benchmark.study.definition import Picture, StudyData
 from benchmark.study.ranked import NAMES, datasets, groups
 from benchmark.views.scatter import scatter
 from benchmark.views.style import FigureUnavailableError
@@ -28,3 +28,7 @@ def figure(data: StudyData) -> Figure:
         if found:
             return scatter(found)
     raise FigureUnavailableError("no run has its predictions")
+
+
+PICTURE = Picture("scatter", "Predicted against stand-alone accuracy.", figure)
+"""As most studies show it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from benchmark.study.definition import Picture, Row, Study
+from benchmark.study.definition import Row, Study
 from benchmark.study.figures import epochs, high_low, rows, scatter
 from benchmark.study.studies.table9 import SIZES
 from benchmark.study.tables import differences, ranking
@@ -47,11 +47,9 @@ STUDY = Study(
         differences.differences_from("table 9's K = 1"),
     ),
     figures=(
-        Picture("rows", "Tau-b of each row, a dot a run.", rows.figure),
-        Picture("epochs", "Kendall's tau while training.", epochs.figure),
-        Picture(
-            "high_low", "How well the best architectures are told from the rest.", high_low.figure
-        ),
-        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+        rows.PICTURE,
+        epochs.PICTURE,
+        high_low.PICTURE,
+        scatter.PICTURE,
     ),
 )  # fmt: skip

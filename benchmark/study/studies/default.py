@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study, StudyData
+from benchmark.study.definition import Row, Size, Study, StudyData
 from benchmark.study.figures import epochs, high_low, rows, scatter
 from benchmark.study.paired import Difference
 from benchmark.study.ranked import groups
@@ -41,12 +41,10 @@ STUDY = Study(
         differences.differences_from("K = 1"),
     ),
     figures=(
-        Picture("rows", "Tau-b of each row, a dot a run.", rows.figure),
-        Picture("epochs", "Kendall's tau while training.", epochs.figure),
-        Picture(
-            "high_low", "How well the best architectures are told from the rest.", high_low.figure
-        ),
-        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+        rows.PICTURE,
+        epochs.PICTURE,
+        high_low.PICTURE,
+        scatter.PICTURE,
     ),
 )
 """Five runs a row, five to seven minutes each on a core."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.study.definition import Picture, Row, Size, Study
+from benchmark.study.definition import Row, Size, Study
 from benchmark.study.figures import high_low, rows, scatter
 from benchmark.study.tables import differences, ranking
 
@@ -51,10 +51,8 @@ STUDY = Study(
         differences.differences_from("K = 1"),
     ),
     figures=(
-        Picture("rows", "Tau-b of each row, a dot a run.", rows.figure),
-        Picture(
-            "high_low", "How well the best architectures are told from the rest.", high_low.figure
-        ),
-        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+        rows.PICTURE,
+        high_low.PICTURE,
+        scatter.PICTURE,
     ),
 )  # fmt: skip

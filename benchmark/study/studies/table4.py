@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from benchmark.study.definition import Picture, Row, Study, Table
+from benchmark.study.definition import Row, Study, Table
 from benchmark.study.figures import high_low, scatter
 from benchmark.study.studies.table9 import DATASETS, SIZES
 from benchmark.study.tables import correlations, measures, ranking
@@ -69,11 +69,7 @@ STUDY = Study(
         ),
     ),
     figures=(
-        Picture(
-            "high_low",
-            "How well the best architectures are told from the rest.",
-            high_low.figure,
-        ),
-        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
+        high_low.PICTURE,
+        scatter.PICTURE,
     ),
 )

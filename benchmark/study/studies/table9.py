@@ -111,7 +111,7 @@ STUDY = Study(
             high_low.figure,
         ),
         Picture("figure6", "Histograms of the codes by copy (paper figure 6).", codes.figure),
-        Picture("scatter", "Predicted against stand-alone accuracy.", scatter.figure),
-        Picture("epochs", "Kendall's tau while training.", epochs.figure),
+        scatter.PICTURE,
+        epochs.PICTURE,
     ),
 )
